@@ -1,0 +1,175 @@
+"""The command line: feel, match, compose, atlas, run. A user's mistake is one sentence and exit code 2."""
+
+import errno
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emonotes.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  help="Emotion as the common tongue of the senses: read valence and arousal from anything, and play it.")
+atlas_app = typer.Typer(no_args_is_help=True, help="The atlas: scattered affect studies in one table.")
+app.add_typer(atlas_app, name="atlas")
+
+Modality = Annotated[str | None, typer.Option("--modality", "-m", help="text, word, food, image, odour, taste, music, "
+                                              "sound, touch, colour, temperature; guessed from the item if left out")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON value, for machines")]
+Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
+
+
+def _print_json(value) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _table(frame, title: str | None = None) -> None:
+    """A polars frame as a table on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(*map(str, frame.columns), title=title)
+    for row in frame.iter_rows():
+        shown.add_row(*(f"{cell:+.2f}" if isinstance(cell, float) else str("" if cell is None else cell) for cell in row))
+    Console().print(shown)
+
+
+@app.command()
+def feel(items: Annotated[list[str], typer.Argument(help="sentences, words, files, SMILES, colours or temperatures")],
+         modality: Modality = None,
+         coverage: Annotated[float, typer.Option(help="coverage of the interval, between 0 and 1")] = 0.9,
+         as_json: Json = False):
+    """Where does it lie on the plane, and how sure is that?"""
+    from emonotes.pipeline import feel as feel_one
+
+    felt = [feel_one(item, modality, coverage) for item in items]
+    if as_json:
+        _print_json([asdict(f) for f in felt])
+    for f in [] if as_json else felt:
+        typer.echo(f"{f.item}\n  {f}  ({f.modality}, read by {f.encoder})")
+
+
+@app.command()
+def match(item: Annotated[str, typer.Argument(help="what to start from")],
+          to: Annotated[str, typer.Option("--to", "-t", help="the sense to search in")],
+          modality: Modality = None,
+          k: Annotated[int, typer.Option("-k", help="how many")] = 5,
+          by: Annotated[str, typer.Option(help="embedding or va")] = "embedding",
+          as_json: Json = False):
+    """What feels the same in another sense?"""
+    from emonotes.pipeline import match as match_one
+
+    found = match_one(item, to, modality, k, by)
+    _print_json(found.to_dicts()) if as_json else _table(found, f"{item} in '{to}'")
+
+
+def _point(text: str | None):
+    """`0.5,-0.2` as two numbers."""
+    if text is None:
+        return None
+    try:
+        valence, arousal = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"'{text}' is not a point; write valence,arousal such as 0.5,-0.2") from None
+    return valence, arousal
+
+
+@app.command()
+def compose(item: Annotated[str | None, typer.Argument(help="what to play; or give --va")] = None,
+            modality: Modality = None,
+            va: Annotated[str | None, typer.Option(help="a point instead of an item: valence,arousal (--va=-0.5,0.3)")] = None,
+            seconds: Annotated[float, typer.Option(help="length, 1 to 600")] = 20.0,
+            seed: Seed = 0,
+            out: Annotated[Path | None, typer.Option("--out", "-o", help="folder, or path without ending")] = None,
+            as_json: Json = False):
+    """What does it sound like? Writes an .ogg and a .mid."""
+    from emonotes.pipeline import compose as compose_one
+
+    clip = compose_one(item, modality, _point(va), seconds, seed, out)
+    if as_json:
+        return _print_json(asdict(clip))
+    typer.echo("\n".join(filter(None, [str(clip.feeling) if clip.feeling else None, clip.words,
+                                       f"{clip.seconds:.0f} s: {clip.ogg}  {clip.mid}"])))
+
+
+@atlas_app.command("list")
+def atlas_list(as_json: Json = False):
+    """Every source there is a card for."""
+    import polars as pl
+
+    from emonotes.atlas.sources import load_cards
+
+    cards = [{"id": c.id, "modality": c.modality, "title": c.title, "licence": c.licence} for c in load_cards().values()]
+    _print_json(cards) if as_json else _table(pl.DataFrame(cards))
+
+
+@atlas_app.command("show")
+def atlas_show(source: str, as_json: Json = False):
+    """One source: what it is, its licence, scale and traps."""
+    from emonotes.atlas.sources import card
+
+    facts = asdict(card(source))
+    if as_json:
+        return _print_json(facts)
+    for name, value in facts.items():
+        typer.echo(f"{name}: {value}")
+
+
+@atlas_app.command("build")
+def atlas_build(sources: Annotated[list[str] | None, typer.Argument(help="source ids; all if left out")] = None,
+                out: Annotated[Path | None, typer.Option("--out", "-o", help="a .parquet file; default: the cache")] = None,
+                as_json: Json = False):
+    """Build the atlas from what is at hand. Exit code 2 if a source failed; the others are still built."""
+    import polars as pl
+
+    from emonotes.atlas.build import build, summary
+
+    built = build(sources or None, out, progress=not as_json)
+    table = summary(pl.read_parquet(built.path))
+    if as_json:
+        _print_json({"path": built.path, "sources": table.to_dicts(), "failed": [asdict(r) for r in built.failed]})
+    else:
+        _table(table, str(built.path))
+    if built.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def run(tiny: Annotated[bool, typer.Option("--tiny", help="few stimuli, few steps: seconds instead of minutes")] = False,
+        seed: Seed = 0,
+        sentence: Annotated[str | None, typer.Option(help="the sentence to play")] = None,
+        out: Annotated[Path, typer.Option("--out", "-o", help="where everything goes")] = Path("_build")):
+    """The main job: atlas, fit and held-out table, the book, four clips. Again, it does only what changed."""
+    from emonotes.course.run import SENTENCE
+    from emonotes.course.run import run as run_all
+
+    run_all(out, tiny, seed, sentence or SENTENCE)
+
+
+def main() -> None:
+    """The command `emonotes`: errors of the user in one sentence on stderr, exit code 2."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except InputError as error:
+        sys.exit(_told(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        sys.exit(_told(f"{error.strerror}: '{error.filename}'; free some room or choose another place with --out"))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _told(error) -> int:
+    print(f"emonotes: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()
