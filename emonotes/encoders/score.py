@@ -16,16 +16,16 @@ from ..errors import InputError
 # %% ../../nbs/03_encoders/06_score.ipynb #32dd563f
 def read_score(item):
     """A `symusic.Score` from a path, bytes, an atlas content or a Score; `InputError` when it is no readable music."""
-    from symusic import Score
+    from emonotes.music.tokens import parse_midi
 
     if "symusic" in type(item).__module__:
         return item
     raw = read_bytes(item, "score")
     what = f"score {str(item)[:80]!r}" if isinstance(item, (str, os.PathLike)) else f"the score of {len(raw)} bytes"
-    if not raw.startswith((b"MThd", b"RIFF")):
+    if not raw.startswith(b"MThd"):
         raise InputError(f"{what} does not begin like a MIDI file (MThd); give a .mid file, is this one audio or text?")
     try:
-        return Score.from_midi(raw)
+        return parse_midi(raw)
     except Exception as error:
         raise InputError(f"{what} is corrupt ({str(error)[:80]}); fetch it again, or open it in a player") from None
 
