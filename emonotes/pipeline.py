@@ -143,10 +143,9 @@ def _gallery(modality: str):
     import polars as pl
 
     from emonotes.atlas.build import load
+    from emonotes.atlas.sources import fitting
 
-    rows = load(progress=False).filter(
-        (pl.col("modality") == modality) & pl.col("content").is_not_null() & (pl.col("content") != "")
-    )
+    rows = load(progress=False).filter((pl.col("modality") == modality) & pl.col("source").is_in(fitting()))
     if not len(rows):
         raise InputError(f"the atlas at hand has no '{modality}' that can be read; set EMONOTES_DATA or pass gallery=")
     return rows.unique("content", keep="first", maintain_order=True)

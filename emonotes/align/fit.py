@@ -18,6 +18,7 @@ from .losses import gaussian_nll, kernel_infonce
 from .metrics import evaluate
 from .middle import MiddleEncoder, new_middle
 from .space import EmotionSpace, conformal_quantiles, key_of
+from ..atlas.sources import fitting
 from ..encoders import base
 from ..encoders.store import Store
 from ..errors import InputError
@@ -117,10 +118,9 @@ def _arrays(rows: pl.DataFrame, modality: str, encoder: str, x: np.ndarray) -> R
 def gather(
     atlas: pl.DataFrame, config: FitConfig | None = None, store=None, progress: bool = True
 ) -> dict[str, Ratings]:
-    """Embed the atlas: one `Ratings` per sense and encoder. Senses without a readable stimulus are left out."""
+    """Embed the sources whose card says `fit`: one `Ratings` per sense and encoder."""
     config, store, out = config or FitConfig(), store or Store(), {}
-    known = atlas.filter(pl.col("content").is_not_null() & (pl.col("content") != "")
-                         & (pl.col("valence").is_not_null() | pl.col("arousal").is_not_null()))
+    known = atlas.filter(pl.col("source").is_in(fitting()) & (pl.col("valence").is_not_null() | pl.col("arousal").is_not_null()))
     for modality in sorted(set(known["modality"]) - {"speech", "sound"}):
         rows = thin(known.filter(pl.col("modality") == modality), config)
         for encoder in encoders_for(modality):

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from emonotes.affect.scales import KINDS
 from emonotes.atlas import folders, sources
-from emonotes.atlas.rows import BASES, MODALITIES
+from emonotes.atlas.rows import MODALITIES
 from emonotes.errors import InputError
 
 CARDS = sources.load_cards()
@@ -13,7 +14,9 @@ CARDS = sources.load_cards()
 
 @pytest.mark.parametrize("one", CARDS.values(), ids=list(CARDS))
 def test_every_card_keeps_the_promises(one):
-    assert one.modality in MODALITIES and one.basis in BASES and one.traps and one.title and one.what and one.licence
+    assert one.modality in MODALITIES and one.traps and one.title and one.what and one.licence
+    assert (one.basis == "none") == (not one.scales), "without a scale there is no basis, and the other way round"
+    assert set(one.scales) <= {"valence", "arousal"} and all(scale.kind in KINDS for scale in one.scales.values())
     assert re.match(r"@\w+\{\w+,", one.citation.strip()) and one.citation.count("{") == one.citation.count("}")
     assert not one.starter or one.redistribute, "a card that may not be passed on ships no starter table"
     assert not one.homepage or one.homepage.startswith("http")
