@@ -43,7 +43,7 @@ def test_an_unknown_source_lists_the_legal_ones():
     [
         (lambda t: t.replace('title = "VibViz: 120 vibrations"\n', ""), "missing or unknown fields.*title"),
         (lambda t: t + 'colour = "red"\n', "missing or unknown fields.*colour"),
-        (lambda t: t.replace("low = -3", "lowest = -3"), "scale 'valence'.*legal are name, low"),
+        (lambda t: t.replace("low = -3", "lowest = -3"), "scale 'valence'.*legal are kind, name"),
         (lambda t: t + "= broken", "cannot be read"),
     ],
 )
