@@ -32,7 +32,13 @@ guilt 2.294 1.177 4.625 2.355, remorse 3.794 1.906 3.546 2.297, annoyance 2.471 
 approval 7.441 1.006 5.714 2.050, shame 2.294 1.099 3.971 2.229, contempt 3.286 1.649 4.714 2.159,
 trust 7.406 1.455 5.147 2.031, anticipation 6.382 1.698 7.303 1.527, awe 7.343 1.567 6.657 1.820,
 lonely 1.844 .972 3.625 2.204, gloomy 2.688 .916 2.936 1.413, sleepy 4.121 1.430 2.697 1.660,
-tender 7.061 1.613 5.303 2.355, interest 7.029 1.108 5.886 2.053, frustrated 2.576 .889 4.559 2.199
+tender 7.061 1.613 5.303 2.355, interest 7.029 1.108 5.886 2.053, frustrated 2.576 .889 4.559 2.199,
+admire 7.625 1.139 6.294 1.871, care 7.719 .874 5.294 1.963, curious 6.781 1.452 6.452 1.757,
+disappointed 2.441 1.168 3.818 2.022, criticism 2.758 1.478 5.000 2.188, realize 6.303 1.218 4.939 2.282,
+relieved 7.200 1.037 5.152 1.708, astonished 5.800 1.600 6.429 2.129, generous 7.571 1.695 6.143 2.016,
+guilty 2.294 1.226 5.563 2.657, jealous 2.294 .925 5.529 2.416, pity 3.226 1.007 3.515 1.708,
+satisfied 7.636 .948 5.939 2.309, shy 3.886 1.326 4.177 1.977, stress 1.912 1.147 5.441 2.851,
+empathy 7.265 1.313 5.382 2.262, panic 2.273 1.136 5.688 2.442, doubt 2.971 .985 4.273 1.927
 """
 SOURCE = "Glasgow Norms (Scott et al. 2019, CC BY 4.0), valence and arousal M and SD of the word, 1-9"
 
@@ -61,7 +67,11 @@ LEXICON = _read(GLASGOW)
 
 # %% ../../nbs/01_affect/03_lexicon.ipynb #2c449bea
 SYNONYMS = {"fearful": "fear", "scared": "afraid", "surprised": "surprise", "relaxed": "calm", "contentment": "content",
-            "neutrality": "neutral", "joyful": "joy", "frustration": "frustrated", "tenderness": "tender"}
+            "neutrality": "neutral", "joyful": "joy", "frustration": "frustrated", "tenderness": "tender",
+            "admiration": "admire", "caring": "care", "curiosity": "curious", "disappointment": "disappointed",
+            "disapproval": "criticism", "nervousness": "nervous", "realization": "realize", "relief": "relieved",
+            "interested": "interest", "stressed": "stress", "empathetic": "empathy", "alarmed": "panic",
+            "uncertain": "doubt"}
 
 
 def lookup(name: str) -> Category:

@@ -86,8 +86,9 @@ def aggregate(singles: pl.DataFrame, by: str = "stimulus") -> pl.DataFrame:
     answers = singles.with_columns(person.alias("rater"), pl.col(asked).cast(pl.Float64).fill_nan(None))
     people = answers.group_by(by, "rater").agg(pl.col(asked).mean())
     spread = [pl.col(name).std().alias(name.replace("_raw", "_sd_raw")) for name in asked]
-    rows = people.group_by(by).agg(pl.col(asked).mean(), *spread, raters=pl.col(asked[0]).count())
-    return rows.filter(pl.col("raters") > 0).sort(by)
+    counts = [pl.col(name).count().replace(0, None) for name in asked]
+    rows = people.group_by(by).agg(pl.col(asked).mean(), *spread, raters=pl.coalesce(counts))
+    return rows.drop_nulls("raters").sort(by)
 
 # %% ../../nbs/02_atlas/03_rows.ipynb #930fe7ad
 def _on_plane(raw: pl.DataFrame, card: Card, columns: dict) -> pl.DataFrame:
