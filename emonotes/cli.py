@@ -96,14 +96,22 @@ def compose(item: Annotated[str | None, typer.Argument(help="what to play; or gi
                                        f"{clip.seconds:.0f} s: {clip.ogg}  {clip.mid}"])))
 
 
+Sources = Annotated[list[str] | None, typer.Argument(help="source ids (see `emonotes atlas list`); all if left out")]
+
+
 @atlas_app.command("list")
-def atlas_list(as_json: Json = False):
-    """Every source there is a card for."""
+def atlas_list(modality: Annotated[str | None, typer.Option("--modality", "-m", help="only this sense")] = None,
+               as_json: Json = False):
+    """Every source there is a card for, and what it would be read from here."""
     import polars as pl
 
+    from emonotes.atlas.readers.base import at_hand, find_readers
     from emonotes.atlas.sources import load_cards
 
-    cards = [{"id": c.id, "modality": c.modality, "title": c.title, "licence": c.licence} for c in load_cards().values()]
+    readers = find_readers()
+    cards = [{"id": c.id, "modality": c.modality, "basis": c.basis, "title": c.title,
+              "here": at_hand(readers[c.id]) if c.id in readers else "no reader", "licence": c.licence}
+             for c in load_cards().values() if modality in (None, c.modality)]
     _print_json(cards) if as_json else _table(pl.DataFrame(cards))
 
 
@@ -119,16 +127,32 @@ def atlas_show(source: str, as_json: Json = False):
         typer.echo(f"{name}: {value}")
 
 
+@atlas_app.command("fetch")
+def atlas_fetch(sources: Annotated[list[str], typer.Argument(help="source ids (see `emonotes atlas list`)")],
+                yes: Annotated[bool, typer.Option("--yes", "-y", help="I have read the licences and accept them")] = False,
+                as_json: Json = False):
+    """Download from the official addresses: licence first, resumable, checked. Exit code 2 if a file did not come."""
+    import polars as pl
+
+    from emonotes.atlas.fetch import fetch
+
+    found = [asdict(f) for f in fetch(sources, accept=yes, progress=not as_json)]
+    _print_json(found) if as_json else _table(pl.DataFrame(found))
+    if any(f["state"] == "failed" for f in found):
+        raise typer.Exit(2)
+
+
 @atlas_app.command("build")
-def atlas_build(sources: Annotated[list[str] | None, typer.Argument(help="source ids; all if left out")] = None,
+def atlas_build(sources: Sources = None,
                 out: Annotated[Path | None, typer.Option("--out", "-o", help="a .parquet file; default: the cache")] = None,
+                engine: Annotated[str, typer.Option(help="local, or ray for the workers of a Ray cluster")] = "local",
                 as_json: Json = False):
     """Build the atlas from what is at hand. Exit code 2 if a source failed; the others are still built."""
     import polars as pl
 
     from emonotes.atlas.build import build, summary
 
-    built = build(sources or None, out, progress=not as_json)
+    built = build(sources or None, out, progress=not as_json, engine=engine)
     table = summary(pl.read_parquet(built.path))
     if as_json:
         _print_json({"path": built.path, "sources": table.to_dicts(), "failed": [asdict(r) for r in built.failed]})
@@ -136,6 +160,58 @@ def atlas_build(sources: Annotated[list[str] | None, typer.Argument(help="source
         _table(table, str(built.path))
     if built.failed:
         raise typer.Exit(2)
+
+
+@atlas_app.command("validate")
+def atlas_validate(sources: Sources = None, as_json: Json = False):
+    """Are files and scales as the cards say, and is the built atlas whole? Exit code 2 if not."""
+    from emonotes.atlas.build import load, problems
+
+    found = problems(sources or None)
+    rows = load(progress=False).height
+    if as_json:
+        _print_json({"rows": rows, "problems": found.to_dicts()})
+    else:
+        _table(found, f"{found.height} problems") if found.height else typer.echo(f"no problem; the atlas has {rows:,} rows")
+    if found.height:
+        raise typer.Exit(2)
+
+
+@atlas_app.command("stats")
+def atlas_stats(as_json: Json = False):
+    """How much of what: stimuli, single ratings, share with arousal, means, per sense and source."""
+    from emonotes.atlas.use import Atlas
+
+    stats = Atlas.load().stats()
+    if as_json:
+        return _print_json(asdict(stats) | {"table": stats.table.to_dicts()})
+    _table(stats.table, f"{stats.stimuli:,} stimuli and {stats.ratings:,} single judgements of {stats.sources} sources in "
+                        f"{stats.modalities} senses")
+
+
+@atlas_app.command("sheet")
+def atlas_sheet(out: Annotated[Path | None, typer.Option("--out", "-o", help="a .md file; default: the terminal")] = None):
+    """The datasheet of the atlas at hand: what it holds, where it comes from, what it may be used for."""
+    from emonotes.atlas.datasheet import datasheet
+    from emonotes.atlas.folders import write_beside
+    from emonotes.atlas.use import Atlas
+
+    text = datasheet(Atlas.load())
+    typer.echo(write_beside(out, lambda path: path.write_text(text, encoding="utf-8")) if out else text)
+
+
+@atlas_app.command("export")
+def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty folder")],
+                 form: Annotated[str, typer.Option(help="parquet, csv or datasets (Hugging Face)")] = "parquet",
+                 source: Annotated[list[str] | None, typer.Option("--source", "-s", help="only these sources")] = None,
+                 modality: Annotated[str | None, typer.Option("--modality", "-m", help="only this sense")] = None,
+                 redistributable: Annotated[bool, typer.Option(help="only what may be passed on")] = False,
+                 as_json: Json = False):
+    """Write the atlas with the citations and licences of exactly the sources used."""
+    from emonotes.atlas.use import Atlas
+
+    written = Atlas.load().export(folder, form, source or None, modality, redistributable or None)
+    _print_json({"folder": written}) if as_json else typer.echo(written)
 
 
 @app.command()
