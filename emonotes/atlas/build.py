@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from .audit import one_group
 from .folders import cache_folder, data_folder, starter_folder, write_beside
 from .linking import linked
 from .readers.base import Reader, at_hand, find_readers, read_raw, read_singles, read_traces, rows_of
-from .rows import COLUMNS, DERIVED, SINGLES, TRACES, empty, validate, with_errors
+from .rows import COLUMNS, SINGLES, TRACES, empty, validate, with_errors
 from .scale import map_sources
 from .sources import Card, card, check_files, load_cards
 from ..errors import InputError
@@ -84,6 +85,7 @@ def assemble(sources=None, progress: bool = False, engine: str = "local") -> tup
     made = map_sources(lambda name: build_source(chosen[name]), names, engine)
     parts = [NOTHING, *(tables for tables, _ in made)]
     rows = pl.concat([part.rows for part in parts]).sort("source", "stimulus")
+    rows = one_group(rows, {name: one.language for name, one in load_cards().items()})
     rows = validate(linked(with_errors(rows)))
     ratings = pl.concat([part.ratings for part in parts]).sort("source", "stimulus", "rater", maintain_order=True)
     traces = pl.concat([part.traces for part in parts]).sort("source", "stimulus", "rater", "seconds", maintain_order=True)

@@ -38,6 +38,16 @@ def split_of(group: str) -> str:
     return "train" if share < 0.8 else "val" if share < 0.9 else "test"
 
 # %% ../../nbs/02_atlas/03_rows.ipynb #6975ae9b
+def _inside(scale, raw: pl.DataFrame, figures: np.ndarray, dimension: str) -> None:
+    """Refuse a figure outside its scale, and say whose it is."""
+    if scale is None:
+        return
+    outside = np.flatnonzero((figures < scale.low - 1e-9) | (figures > scale.high + 1e-9))
+    if len(outside):
+        raise InputError(f"{dimension} {figures[outside[0]]:g} of '{raw['stimulus'][int(outside[0])]}' (row {outside[0] + 1}) is outside "
+                         f"the scale {scale.low:g}..{scale.high:g} of its card; did the file change, or is it another source's?")
+
+
 def _mapped(raw: pl.DataFrame, card: Card, dimension: str) -> dict[str, np.ndarray]:
     """Columns `<dimension>`, `<dimension>_sd`, `<dimension>_raw` as float64 arrays, NaN where missing."""
     def column(name):
@@ -46,6 +56,7 @@ def _mapped(raw: pl.DataFrame, card: Card, dimension: str) -> dict[str, np.ndarr
 
     figures, spread = column(f"{dimension}_raw"), column(f"{dimension}_sd_raw")
     scale = card.scales.get(dimension)
+    _inside(scale, raw, figures, dimension)
     mapped, sd = (scale.to_va(figures, card.id), scale.sd_to_va(spread)) if scale else (figures, spread)
     return {dimension: mapped, f"{dimension}_sd": np.where(np.isnan(mapped), np.nan, sd), f"{dimension}_raw": figures}
 
@@ -142,13 +153,13 @@ def validate(frame: pl.DataFrame) -> pl.DataFrame:
     import pandera.errors
 
     _no_nan(frame)
+    _whole_table(frame)
     try:
         schema(set(DERIVED) <= set(frame.columns)).validate(frame)
     except pandera.errors.SchemaError as error:
         raise InputError(
             f"{_where(frame)} breaks the row format: {' '.join(str(error).split())[:300]}; correct the reader"
         ) from None
-    _whole_table(frame)
     return frame
 
 # %% ../../nbs/02_atlas/03_rows.ipynb #2ac3de57
@@ -166,7 +177,10 @@ def _no_nan(frame: pl.DataFrame) -> None:
 
 
 def _whole_table(frame: pl.DataFrame) -> None:
-    """What no single column can promise: no row without a rating, no group on two sides of the split."""
+    """What no single column can promise: no stimulus twice, no row without a rating, no group on two sides of the split."""
+    twice = frame.filter(pl.struct("source", "stimulus").is_duplicated())
+    if twice.height:
+        raise InputError(f"{_where(frame)} has the stimulus '{twice['stimulus'][0]}' more than once; each stands once per source")
     if frame.filter(pl.col("valence").is_null() & pl.col("arousal").is_null()).height:
         raise InputError(f"{_where(frame)} has a row with neither valence nor arousal; drop it")
     torn = frame.group_by("source", "group").agg(pl.col("split").n_unique().alias("sides")).filter(pl.col("sides") > 1)

@@ -8,6 +8,7 @@ __all__ = ['BASES', 'CONTENTS', 'Card', 'read_card', 'extensions', 'load_cards',
 # %% ../../nbs/02_atlas/02_sources.ipynb #51ff6b20
 import hashlib
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
@@ -15,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from ..affect.scales import Scale
-from .folders import cards_folder
+from .folders import cards_folder, safe_path
 from ..errors import InputError
 
 # %% ../../nbs/02_atlas/02_sources.ipynb #e168d51f
@@ -130,3 +131,16 @@ def check_files(one: Card, folder: Path) -> None:
         if entry.get("sha256") and sha256(path) != entry["sha256"]:
             raise InputError(f"source '{one.id}': file '{entry['name']}' is corrupt or was changed "
                              "(its SHA-256 is not the card's); get it again from the source")
+        if zipfile.is_zipfile(path):
+            _check_members(one, path)
+
+
+def _check_members(one: Card, path: Path) -> None:
+    """Refuse an archive with a member that would leave its folder."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            try:
+                safe_path(name)
+            except InputError:
+                raise InputError(f"source '{one.id}': archive '{path.name}' has the member '{name}', which leaves its folder; "
+                                 "do not unpack it, and get the archive again from the source") from None

@@ -193,7 +193,9 @@ def small_files() -> dict[tuple[str, str], bytes]:
     """Made-up tables in the formats of the studies, for a machine without them."""
     wines = ",".join(f"{place}_{grape}" for place, last in (("C", "ZINFANDEL"), ("I", "PRIMITIVO"))
                      for grape in ("MERLOT", "SYRAH", last, "REFOSCO"))
-    berries = ["1,4,NA,NA,7,raspberry,6", "1,NA,9,NA,7,raspberry,6", "1,NA,NA,20,7,raspberry,6"]
+    answers = [f"{n},NA,NA NA,{n + 3},NA NA,NA,{10 * n}".split() for n in range(1, 8)]
+    berries = [f"{code},{answer},{person},raspberry,{7 - n}" for code, person in ((1001, 7), (1002, 8), (1003, 9))
+               for n, scales in enumerate(answers, 1) for answer in scales]
     people = [f"{i},2,3,2,22,5,4,3,8,7,2,4,{i % 9 + 1}" for i in range(1, 40)]
     votes = ['"100001",10,0,0,0,0,0,"1001_IEO_ANG_XX"', '"100002",0,0,0,5,0,5,"1001_IEO_SAD_XX"'] * 200
     votes = [line.replace("1001_IEO", f"{1001 + i}_IEO") for i, line in enumerate(votes)]
@@ -269,7 +271,7 @@ def copy_atlas(one: Path, other: Path) -> None:
 
 def _same(one: pl.DataFrame, other: pl.DataFrame) -> bool:
     """Two atlases with the same rows, figures equal to 1e-9 (what is linked to a source that failed is another figure)."""
-    one, other = one.select(COLUMNS), other.select(COLUMNS)
+    one, other = one.select(*COLUMNS), other.select(*COLUMNS)
     figures = [frame.select(cs.float()).fill_null(9).to_numpy() for frame in (one, other)]
     return one.select(~cs.float()).equals(other.select(~cs.float())) and np.allclose(*figures, rtol=0, atol=1e-9)
 
@@ -324,7 +326,7 @@ def run_cases(data_folder, work) -> list[dict]:
     data, cards = healthy(data_folder, work)
     with standing_on(data, cards):
         folders_of, done = built_from(data), []
-        for folder in (None, *SLOW):
+        for folder in (*SLOW, None):
             names = [name for name, parents in folders_of.items() if not set(parents) & set(SLOW) - {folder}]
             build.build(names, work / "healthy.parquet", progress=False)
             for case in variants():

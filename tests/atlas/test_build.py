@@ -8,7 +8,7 @@ import pytest
 
 from emonotes.atlas import build
 from emonotes.atlas.folders import cache_folder
-from emonotes.atlas.rows import COLUMNS, SPLITS
+from emonotes.atlas.rows import COLUMNS, DERIVED, SPLITS
 from emonotes.atlas.sources import card
 from emonotes.errors import InputError
 
@@ -16,7 +16,7 @@ from emonotes.errors import InputError
 def test_without_data_there_is_a_starter_atlas(no_data, capsys):
     frame = build.load()
     assert "starter tables: " in capsys.readouterr().out
-    assert frame.columns == list(COLUMNS) and {
+    assert frame.columns == [*COLUMNS, *DERIVED] and {
         "word",
         "odour",
         "food",
@@ -33,7 +33,8 @@ def test_two_builds_are_identical(no_data, tmp_path):
     one, two = (build.build(out=tmp_path / name, progress=False) for name in ("one.parquet", "two.parquet"))
     assert one.path.read_bytes() == two.path.read_bytes() and not one.failed
     assert pl.read_parquet(os.fspath(one)).equals(build.load(one))
-    assert sorted(p.name for p in tmp_path.glob("*")) == ["one.parquet", "two.parquet"], "nothing half-written is left"
+    names = [f"{name}{table}.parquet" for name in ("one", "two") for table in ("", ".ratings", ".traces")]
+    assert sorted(p.name for p in tmp_path.glob("*")) == sorted(names), "nothing half-written is left"
 
 
 def test_rows_are_sorted_and_sources_chosen(no_data, tmp_path):

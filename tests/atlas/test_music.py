@@ -55,7 +55,15 @@ def test_an_untouched_bar_is_missing_and_not_neutral(tmp_path):
 
 def test_a_series_unlike_the_usual_length_is_dropped(tmp_path):
     usual = [(f"piece0_{i}", [0.1] * 3, [0.1] * 3) for i in (1, 2)]
-    vgmidi_files(tmp_path, [*usual, ("piece0_3", [0.9] * 4, [0.9] * 4), ("piece0_4", [0.9] * 3, [0.9] * 2)])
+    vgmidi_files(
+        tmp_path,
+        [
+            *usual,
+            ("piece0_3", [0.9] * 4, [0.9] * 4),
+            ("piece0_4", [0.9] * 3, [0.9] * 2),
+            ("piece0_5", [0.9] * 4, [0.9] * 3),
+        ],
+    )
     assert series(tmp_path)["rater"].unique().sort().to_list() == ["1/piece0_1", "1/piece0_2"]
 
 

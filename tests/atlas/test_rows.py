@@ -42,7 +42,7 @@ def other_side(frame):
 
 @pytest.mark.parametrize("value", [7.2, -3.01, float("inf")])
 def test_a_rating_outside_its_scale(value):
-    with pytest.raises(InputError, match=r"outside the scale -3..3 of 'vibviz'"):
+    with pytest.raises(InputError, match=r"of 'b' \(row 1\) is outside the scale -3..3"):
         rows.harmonise(RAW.with_columns(valence_raw=pl.lit(value)), card("vibviz"))
 
 
@@ -58,7 +58,7 @@ def test_a_rating_outside_its_scale(value):
         (lambda f: f.with_columns(content=pl.lit("")), "content"),
         (lambda f: f.drop("licence"), "licence"),
         (lambda f: f.with_columns(extra=pl.lit(1)), "extra"),
-        (lambda f: pl.concat([f, f]), "unique|duplicate"),
+        (lambda f: pl.concat([f, f]), "stimulus 'b' more than once"),
         (lambda f: pl.concat([f, f.with_columns(stimulus=pl.lit("c"), split=pl.lit(other_side(f)))]), "two sides"),
     ],
 )

@@ -1,7 +1,6 @@
 """Single ratings in pieces: merged pieces equal the whole, here and on Ray; the shards; what is refused."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -242,7 +241,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     running, place = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a")]), tmp_path / "a"
     while len(list(place.rglob("*.parquet"))) < 3 and running.poll() is None:
         time.sleep(0.002)
-    running.send_signal(signal.SIGKILL)
+    running.kill()
     running.wait()
     kept = {p: p.stat().st_mtime_ns for p in place.rglob("*.parquet")}
     assert 3 <= len(kept) < 60, "killed too late for this test to say anything"
@@ -289,6 +288,7 @@ def refuse(source):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_ray_gives_the_same(tmp_path, monkeypatch):
     """One start of Ray for all: tables, repeats, small tasks, a bad figure, a damaged file, map_sources; nothing stays behind."""
     pytest.importorskip("ray.data")
@@ -314,7 +314,7 @@ def test_ray_gives_the_same(tmp_path, monkeypatch):
         file.write_bytes(whole[:200] + bytes(len(whole) // 2) + whole[200 + len(whole) // 2:])
         with pytest.raises(InputError, match="ratings of 'half' could not be read"):
             scale.aggregate_ratings(paths, scales, engine="ray")
-        monkeypatch.setenv("EMONOTES_CACHE", "changed after the workers started")
+        monkeypatch.setenv("EMONOTES_CACHE", "changed, after the workers started")
         assert scale.map_sources(lambda s: s + os.environ["EMONOTES_CACHE"][:8], ["b", "a"], "ray") == ["bchanged", "achanged"]
         with pytest.raises(InputError, match="source 'a' is refused"):
             scale.map_sources(refuse, ["a"], "ray")

@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 import polars as pl
-from emonotes.atlas.use import Atlas
 
 from emonotes.atlas.folders import data_folder
 from emonotes.atlas.linking import linking_table
 from emonotes.atlas.reliability import reliability_table
 from emonotes.atlas.sources import load_cards
+from emonotes.atlas.use import Atlas
 from emonotes.course.record import record
 
 HOW = "python tests/bench/atlas.py"

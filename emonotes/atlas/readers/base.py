@@ -99,17 +99,21 @@ def _short(error: Exception) -> str:
 def _run(read: Reader, reading: Reader, harmonising) -> pl.DataFrame:
     """Check the files of a source and its parents, read, map; `InputError` names source and file."""
     one, folder = card(read.source), data_folder()
-    for parent in () if read.computed else (one.made_from or (one.id,)):
-        check_files(card(parent), folder / parent)
+    parents = [] if read.computed else [card(parent) for parent in one.made_from or (one.id,)]
+    for parent in parents:
+        check_files(parent, folder / parent.id)
+    names = ", ".join(dict.fromkeys(entry["name"] for parent in parents for entry in parent.files)) or "no file"
     try:
-        return harmonising(reading(folder / one.id if folder else None, one), one)
-    except InputError:
-        raise
+        table = harmonising(reading(folder / one.id if folder else None, one), one)
+    except InputError as error:
+        raise InputError(f"source '{one.id}', read from {names}: {error}") from None
     except (pl.exceptions.PolarsError, zipfile.BadZipFile, LookupError, ValueError, OSError, EOFError) as error:
-        names = ", ".join(entry["name"] for entry in one.files) or "its parents' files"
         raise InputError(
             f"source '{one.id}' could not be read from {names} ({_short(error)}); get the files again"
         ) from None
+    if not table.height:
+        raise InputError(f"source '{one.id}' has no row in {names}; get the files again")
+    return table
 
 
 def read_raw(read: Reader, starter: bool = False) -> pl.DataFrame:
