@@ -174,9 +174,18 @@ def build(sources=None, out=None, progress: bool = True, engine: str = "local") 
 
 
 def _write(tables: Tables, path: Path) -> None:
-    """Write the three tables, the rows last: whoever finds the rows finds the rest."""
-    for name, place in reversed(places(path).items()):
-        write_beside(place, _parquet(getattr(tables, name)))
+    """Write the three tables beside their places, then rename them, the rows last: whoever finds the rows finds the rest."""
+    def write_all(left) -> None:
+        (name, place), *rest = left
+
+        def write(part: Path) -> None:
+            _parquet(getattr(tables, name))(part)
+            if rest:
+                write_all(rest)
+
+        write_beside(place, write)
+
+    write_all(list(places(path).items()))
 
 
 def _parquet(frame: pl.DataFrame):

@@ -7,7 +7,9 @@ __all__ = ['named_folder', 'cache_folder', 'data_folder', 'encoder_folder', 'sta
            'resolve', 'open_content', 'write_beside']
 
 # %% ../../nbs/02_atlas/01_folders.ipynb #e04a696a
+import glob
 import os
+import time
 import zipfile
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -105,12 +107,20 @@ def open_content(content: str, folder: Path | None = None) -> bytes:
         raise InputError(f"archive '{path.name}' is damaged ({error}); get it again") from None
 
 # %% ../../nbs/02_atlas/01_folders.ipynb #1e5741a2
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left beside `path` more than a day ago."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if time.time() - left.stat().st_mtime > 86400:
+            left.unlink(missing_ok=True)
+
+
 def write_beside(path: Path, write) -> Path:
     """Call `write(temporary)`, then rename it to `path` in one step; `InputError` if the place cannot be written."""
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         write(beside)
         os.replace(beside, path)
     except OSError as error:

@@ -95,7 +95,7 @@ def _anchored(coef, weight):
 
 def _equated(coef, noise, theta, weight):
     """Lines whose slope is the ratio of spreads, noise included, through the same centre: figures of equal spread result."""
-    slope = np.sqrt(coef[:, 0] ** 2 + noise / theta.var())
+    slope = np.sqrt(coef[:, 0] ** 2 + noise / max(theta.var(), 1e-4))
     slope /= np.exp(np.average(np.log(slope), weights=weight))
     offset = coef[:, 0] * theta.mean() + coef[:, 1] - slope * theta.mean()
     return np.column_stack([slope, offset, coef[:, 2:]])

@@ -84,7 +84,8 @@ def _reliability(rows: pl.DataFrame, ratings: pl.DataFrame, dimension: str, spli
     """One line of the table, without names."""
     judged = ratings.drop_nulls(dimension)
     single = judged.height > rows[dimension].count() > 2
-    found = split_half(judged, dimension, splits) if single else pooled_reliability(rows, dimension)
+    asked = pooled_reliability(rows.filter(pl.col("basis") != "order"), dimension)
+    found = split_half(judged, dimension, splits) if single else asked
     raters = judged.group_by("stimulus").len()["len"].median() if single else rows["raters"].median()
     return {"stimuli": rows[dimension].count(), "raters": raters, "ratings": judged.height, "reliability": found,
             "icc_single": icc(judged, dimension)["single"] if single else None,

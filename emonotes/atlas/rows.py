@@ -95,10 +95,10 @@ def aggregate(singles: pl.DataFrame, by: str = "stimulus") -> pl.DataFrame:
     asked = [f"{dimension}_raw" for dimension in ("valence", "arousal") if f"{dimension}_raw" in singles.columns]
     person = pl.coalesce(pl.col("rater").cast(pl.String), pl.concat_str(pl.lit("#"), pl.int_range(pl.len())))
     answers = singles.with_columns(person.alias("rater"), pl.col(asked).cast(pl.Float64).fill_nan(None))
-    people = answers.group_by(by, "rater").agg(pl.col(asked).mean())
+    people = answers.group_by(by, "rater", maintain_order=True).agg(pl.col(asked).mean())
     spread = [pl.col(name).std().alias(name.replace("_raw", "_sd_raw")) for name in asked]
     counts = [pl.col(name).count().replace(0, None) for name in asked]
-    rows = people.group_by(by).agg(pl.col(asked).mean(), *spread, raters=pl.coalesce(counts))
+    rows = people.group_by(by, maintain_order=True).agg(pl.col(asked).mean(), *spread, raters=pl.coalesce(counts))
     return rows.drop_nulls("raters").sort(by)
 
 # %% ../../nbs/02_atlas/03_rows.ipynb #930fe7ad

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['AGGREGATED', 'SCALES', 'EACH', 'ENGINES', 'two_slopes', 'on_plane', 'partial_moments', 'merge_moments', 'means_of',
-           'synthetic_ratings', 'shards_of', 'answers_in', 'one_answer_each', 'aggregate_ratings', 'peak_gb',
-           'ray_session', 'map_sources']
+           'synthetic_ratings', 'shards_of', 'answers_in', 'plan_pieces', 'one_answer_each', 'aggregate_ratings',
+           'peak_gb', 'ray_session', 'map_sources']
 
 # %% ../../nbs/02_atlas/36_scale.ipynb #5a627e36
 import glob
@@ -14,8 +14,10 @@ import logging
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -54,19 +56,19 @@ def partial_moments(answers: pl.LazyFrame, scales: Mapping[str, Scale], by=("sti
     return answers.with_columns(**plane).group_by(by).agg(facts)
 
 # %% ../../nbs/02_atlas/36_scale.ipynb #c818ad15
-def _chan(x: str) -> list[pl.Expr]:
-    """Merge the three numbers of `x` within a group (Chan, Golub & LeVeque 1983, equations 2.1)."""
-    n, mean, m2 = (pl.col(f"{x}_{what}") for what in ("n", "mean", "m2"))
-    whole = (n * mean).sum() / n.sum()
-    return [n.sum().alias(f"{x}_n"), whole.fill_nan(None).alias(f"{x}_mean"),
-            (m2.sum() + (n * (mean - whole) ** 2).sum()).alias(f"{x}_m2")]
-
-
 def merge_moments(pieces, by=("stimulus",)) -> pl.DataFrame:
-    """One table of the same columns from the tables that `partial_moments` (or `merge_moments`) made of several pieces."""
-    table = pl.concat(pieces, how="diagonal")
-    numbers = [fact for name in table.columns if name.endswith("_n") for fact in _chan(name.removesuffix("_n"))]
-    return table.group_by(by).agg(*numbers, pl.col("^.*_low$").min(), pl.col("^.*_high$").max())
+    """One table of the same columns from the tables that `partial_moments` (or `merge_moments`) made of several pieces.
+
+    Chan, Golub & LeVeque (1983), equations 2.1, for any number of pieces.
+    """
+    table, by = pl.concat(pieces, how="diagonal"), list(by)
+    numbers = [name.removesuffix("_n") for name in table.columns if name.endswith("_n")]
+    n, mean, m2 = ({x: pl.col(f"{x}_{what}") for x in numbers} for what in ("n", "mean", "m2"))
+    whole = {x: ((n[x] * mean[x]).sum().over(by) / n[x].sum().over(by)).fill_nan(None) for x in numbers}
+    table = table.with_columns(**{f"{x}_whole": whole[x] for x in numbers}).with_columns(
+        *((m2[x] + (n[x] * (mean[x] - pl.col(f"{x}_whole")) ** 2).fill_null(0.0)) for x in numbers))
+    facts = [fact for x in numbers for fact in (n[x].sum(), pl.col(f"{x}_whole").first().alias(f"{x}_mean"), m2[x].sum())]
+    return table.group_by(by).agg(*facts, pl.col("^.*_low$").min(), pl.col("^.*_high$").max())
 
 # %% ../../nbs/02_atlas/36_scale.ipynb #b78b53b7
 AGGREGATED = {"source": pl.String, "stimulus": pl.String,
@@ -128,7 +130,7 @@ def _shard(rows: int, start: int, stop: int, scale: Scale, seed: int, source: in
     stimulus, rater = _who_and_what(rows, start, stop)
     truth = world.uniform(-0.9, 0.9, (-(-rows // EACH), 2))
     bias = world.normal(0, 0.15, (max(EACH, rows // 200), 2))
-    columns = {"stimulus": pl.Series([f"stimulus-{i:06d}" for i in range(len(truth))]).gather(stimulus),
+    columns = {"stimulus": pl.Series([f"item-{i:06d}" for i in range(len(truth))]).gather(stimulus),
                "rater": pl.Series([f"rater-{i:05d}" for i in range(len(bias))]).gather(rater)}
     for i, name in enumerate(("valence_raw", "arousal_raw")):
         felt = truth[stimulus, i] + bias[rater, i] + chance.normal(0, 0.3, len(rater))
@@ -212,7 +214,7 @@ def answers_in(path: str, scales: Mapping[str, Scale], source: str, repeats: boo
                for d in scales)
     return table.select(*(pl.col(key).cast(pl.String) for key in keys), *figures)
 
-# %% ../../nbs/02_atlas/36_scale.ipynb #00ddb772
+# %% ../../nbs/02_atlas/36_scale.ipynb #b1fe30e6
 @contextmanager
 def _reading(source: str):
     """Turn a complaint about a file into one sentence that names the source."""
@@ -223,17 +225,46 @@ def _reading(source: str):
         raise InputError(f"ratings of '{source}' could not be read ({reason}); get its files again") from None
 
 
-def _local(shards: dict, scales: Mapping, by: list) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Merged pieces of one source after the other, in this process, read in batches."""
+def plan_pieces(source: str, files: list[str], chunk: int) -> list[list[tuple[str, int, int]]]:
+    """The rows of a source in pieces of at most `chunk` rows: each a list of `(file, first row, rows)`."""
+    pieces, room = [[]], chunk
+    for path in files:
+        with _reading(source):
+            rows, start = pl.scan_parquet(path).select(pl.len()).collect().item(), 0
+        while start < rows:
+            pieces[-1].append((path, start, min(room, rows - start)))
+            start, room = start + pieces[-1][-1][2], room - pieces[-1][-1][2]
+            if not room:
+                pieces, room = [*pieces, []], chunk
+    return [piece for piece in pieces if piece] or [[(files[0], 0, 0)]]
+
+# %% ../../nbs/02_atlas/36_scale.ipynb #61a468c2
+def _read_piece(source: str, piece: list, scales: Mapping[str, Scale], by: list) -> pl.DataFrame:
+    """A piece of `plan_pieces`, read in batches and boiled down."""
+    with _reading(source):
+        answers = [answers_in(path, scales, source, "rater" in by).slice(start, rows) for path, start, rows in piece]
+        return partial_moments(pl.concat(answers), scales, by).collect(engine="streaming")
+
+
+def _fold(tables, by: list) -> pl.DataFrame:
+    """Merge tables as they come; hold little more than the result."""
+    held = []
+    for table in tables:
+        held.append(table)
+        if sum(later.height for later in held[1:]) > max(held[0].height, 1_000_000):
+            held = [merge_moments(held, by)]
+    return merge_moments(held, by) if len(held) > 1 else held[0]
+
+
+def _local(plan: list, scales: Mapping, by: list) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Merged pieces of one source after the other, in this process."""
     from tqdm import tqdm
 
-    for source, files in tqdm(shards.items(), "sources", disable=None, leave=False, delay=2):
-        with _reading(source):
-            whole = pl.concat([answers_in(path, scales[source], source, "rater" in by) for path in files])
-            table = partial_moments(whole, scales[source], by).collect(engine="streaming")
-        yield source, table
+    bar = tqdm(plan, "pieces", disable=None, leave=False, delay=2)
+    for source, pieces in groupby(bar, key=lambda entry: entry[0]):
+        yield source, _fold((_read_piece(source, piece, scales[source], by) for _, piece in pieces), by)
 
-
+# %% ../../nbs/02_atlas/36_scale.ipynb #00ddb772
 def one_answer_each(table: pl.DataFrame, scales: Mapping[str, Scale]) -> pl.DataFrame:
     """From pieces by stimulus and rater to pieces by stimulus: each rater's mean is one answer, and a null rater, which
     stands for nameless people, keeps all of theirs."""
@@ -257,22 +288,25 @@ def _known(engine: str) -> str:
     return engine
 
 
-def aggregate_ratings(source_paths, scales=None, engine: str = "local", out=None, repeats: bool = False) -> pl.DataFrame:
+def aggregate_ratings(source_paths, scales=None, engine: str = "local", out=None, repeats: bool = False,
+                      chunk: int = 5_000_000) -> pl.DataFrame:
     """One row per source and stimulus (columns `AGGREGATED`, sorted) from single ratings in Parquet shards of any number.
 
-    `source_paths` as in `shards_of`; `scales` is `{source: {dimension: Scale}}`, None for those of the cards. Reads in
-    batches in this process, or as Ray tasks with `engine="ray"`, with the same result. One answer per person and stimulus
+    `source_paths` as in `shards_of`; `scales` is `{source: {dimension: Scale}}`, None for those of the cards. Reads pieces of
+    `chunk` rows in this process, or as Ray tasks with `engine="ray"`, with the same result. One answer per person and stimulus
     is assumed; with `repeats` a person's answers (column `rater`) are averaged first, and memory grows with the number of
     persons' answers instead of the number of stimuli. `out` is a Parquet file to write too. Raises `InputError` for a
     figure outside its scale, an unknown engine, and files that are missing, damaged or lack columns.
     """
-    shards, tables = shards_of(source_paths), []
+    shards, by = shards_of(source_paths), ["stimulus", "rater"][: 1 + repeats]
     scales = {source: card(source).scales for source in shards} if scales is None else scales
     lost = [source for source in shards if not scales.get(source)]
-    if lost:
-        raise InputError(f"source '{lost[0]}' has no scale; the scales are those of {', '.join(scales) or 'no source'}")
-    pieces = (_local if _known(engine) == "local" else _on_ray)(shards, scales, ["stimulus", "rater"][: 1 + repeats])
-    for source, table in pieces:
+    if lost or chunk < 1:
+        raise InputError(f"source '{lost[0]}' has no scale; the scales are those of {', '.join(scales) or 'no source'}" if lost
+                         else f"chunk is {chunk}; read at least one row at a time")
+    run, tables = _local if _known(engine) == "local" else _on_ray, []
+    plan = [(source, piece) for source, files in shards.items() for piece in plan_pieces(source, files, chunk)]
+    for source, table in run(plan, scales, by):
         table = one_answer_each(table, scales[source]) if repeats else table
         tables.append(means_of(table, scales[source], source))
     frame = pl.concat(tables).sort("source", "stimulus")
@@ -298,15 +332,17 @@ def ray_session():
     workers. What we started is shut down. `InputError` if Ray is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        import ray
-        import ray.data
+        with warnings.catch_warnings(action="ignore"):
+            import ray
+            import ray.data
     except ImportError:
         raise InputError('engine \'ray\' needs Ray, which is not here; pip install "ray[data]", or use engine \'local\'') from None
+    for name in ("ray", "ray.data", "ray.widgets.util"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     if ours:
         local = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "num_cpus": 2, "include_dashboard": False}
         ray.init(**local, log_to_driver=False, logging_level=logging.ERROR)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield ray
@@ -316,18 +352,16 @@ def ray_session():
 
 
 def _task(batch: dict, scales: Mapping, by: list):
-    """Pieces of a batch of `(source, path, start, rows)`, as an Arrow table with the columns of all sources; a source that
-    cannot be read gives its sentence in the column `error`."""
-    pieces = [_no_pieces(scales, by)]
-    for source, path, start, rows in zip(*(batch[name].tolist() for name in ("source", "path", "start", "rows")), strict=True):
+    """Pieces of a batch of the plan, as an Arrow table with the columns of all sources; a source that cannot be read gives
+    its sentence in the column `error`."""
+    tables = [_no_pieces(scales, by)]
+    for source, piece in zip(batch["source"].tolist(), map(json.loads, batch["piece"].tolist()), strict=True):
         try:
-            with _reading(source):
-                answers = answers_in(path, scales[source], source, "rater" in by).slice(start, rows)
-                piece = partial_moments(answers, scales[source], by).collect(engine="streaming")
+            table = _read_piece(source, piece, scales[source], by)
         except InputError as error:
-            piece = pl.DataFrame({"error": [str(error)]})
-        pieces.append(piece.with_columns(source=pl.lit(source)))
-    return pl.concat(pieces, how="diagonal").to_arrow()
+            table = pl.DataFrame({"error": [str(error)]})
+        tables.append(table.with_columns(source=pl.lit(source)))
+    return pl.concat(tables, how="diagonal").to_arrow()
 
 
 def _no_pieces(scales: Mapping, by: list) -> pl.DataFrame:
@@ -338,32 +372,25 @@ def _no_pieces(scales: Mapping, by: list) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema={"source": pl.String, "error": pl.String}), *tables], how="diagonal")
 
 
-def _plan(shards: dict, scales: Mapping, by: list, most: int) -> list[dict]:
-    """The tasks: at most `most` rows of one shard each."""
-    items = []
-    for source, path in ((source, path) for source, files in shards.items() for path in files):
-        with _reading(source):
-            rows = answers_in(path, scales[source], source, "rater" in by).select(pl.len()).collect().item()
-        place = path if "://" in path else os.path.abspath(path)
-        items += [{"source": source, "path": place, "start": start, "rows": most} for start in range(0, max(rows, 1), most)]
-    return items
+def _sound(tables) -> Iterator[pl.DataFrame]:
+    """Arrow tables of `_task` as polars tables; `InputError` at the first that reports one."""
+    for table in map(pl.from_arrow, tables):
+        for sentence in table["error"].drop_nulls():
+            raise InputError(sentence)
+        yield table.drop("error")
 
 
-def _on_ray(shards: dict, scales: Mapping, by: list, most: int = 10_000_000) -> Iterator[tuple[str, pl.DataFrame]]:
+def _on_ray(plan: list, scales: Mapping, by: list) -> Iterator[tuple[str, pl.DataFrame]]:
     """The same as `_local` by Ray tasks; small tables come back and are merged as they come."""
-    items, settings = _plan(shards, scales, by, most), {"scales": {s: dict(scales[s]) for s in shards}, "by": by}
+    there = [[(p if "://" in p else os.path.abspath(p), *rows) for p, *rows in piece] for _, piece in plan]
+    items = [{"source": source, "piece": json.dumps(piece)} for (source, _), piece in zip(plan, there, strict=True)]
+    scales = {source: dict(scales[source]) for source, _ in plan}
     with ray_session() as ray:
-        held, keys = [_no_pieces(settings["scales"], by).drop("error")], ["source", *by]
-        tasks = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(_task, batch_size=1, fn_kwargs=settings)
-        for table in tasks.iter_batches(batch_size=None, batch_format="pyarrow"):
-            piece = pl.from_arrow(table)
-            for sentence in piece["error"].drop_nulls():
-                raise InputError(sentence)
-            held.append(piece.drop("error"))
-            if sum(piece.height for piece in held[1:]) > max(held[0].height, 1_000_000):
-                held = [merge_moments(held, keys)]
-        merged = merge_moments(held, keys)
-    yield from ((source, merged.filter(pl.col("source") == source).drop("source")) for source in shards)
+        tasks = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(_task, batch_size=1, fn_kwargs={"scales": scales, "by": by})
+        tables = _sound(tasks.iter_batches(batch_size=None, batch_format="pyarrow"))
+        merged = _fold(chain([_no_pieces(scales, by).drop("error")], tables), ["source", *by])
+    for source in scales:
+        yield source, merged.filter(pl.col("source") == source).drop("source")
 
 # %% ../../nbs/02_atlas/36_scale.ipynb #5c70eacd
 def _in_worker(function, source, settings: dict):

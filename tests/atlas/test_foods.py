@@ -57,7 +57,7 @@ def test_yoghurt_has_decimal_commas_but_not_everywhere(tmp_path, likings, mean):
 
 @pytest.mark.parametrize("liking, said", [('"15,5"', "15.5"), ("", "None"), ("-1", "-1.0")])
 def test_an_answer_off_the_scale_or_missing_is_named_though_the_mean_is_fine(tmp_path, liking, said):
-    words = f"'ku_yogurt', file 'yogurt_liking.csv': person 1 gives 'A-P1-S1-F1' the rating {said}, and legal is 0..15"
+    words = f"person 1 gives 'A-P1-S1-F1' the rating {said} in 'yogurt_liking.csv', and legal is 0..15"
     with pytest.raises(InputError, match=re.escape(words)):
         rows(tmp_path, "ku_yogurt", **{"yogurt_liking.csv": yoghurt("3", liking, "4")})
 
@@ -116,7 +116,7 @@ def test_berries_have_one_content_on_three_scales(tmp_path):
 @pytest.mark.parametrize("source", foods.BERRY)
 def test_berry_lines_have_exactly_one_of_three_ratings(tmp_path, source, line, count):
     file = berry_file("1,Fig 1,5,NA,NA,7,D,fig,1", line)
-    with pytest.raises(InputError, match=f"'{source}': line 3 of 'clt-berry-data.csv' has {count} overall ratings"):
+    with pytest.raises(InputError, match=f"line 3 of 'clt-berry-data.csv' has {count} overall ratings"):
         rows(tmp_path, source, **file)
 
 

@@ -88,3 +88,11 @@ def test_every_scale_can_be_undone(name):
     for scale in card(name).scales.values():
         raw = np.linspace(scale.low, scale.high, 101)
         assert np.abs(scale.from_va(scale.to_va(raw)) - raw).max() < 1e-9
+
+
+def test_aggregating_twice_gives_the_same_bits():
+    rng = np.random.default_rng(0)
+    answers = pl.DataFrame({"stimulus": rng.integers(0, 50, 20_000).astype(str), "rater": rng.integers(0, 300, 20_000).astype(str),
+                            "valence_raw": rng.normal(0, 1, 20_000)})
+    first = rows.aggregate(answers)
+    assert all(rows.aggregate(answers).equals(first) for _ in range(5))

@@ -106,7 +106,8 @@ def _run(read: Reader, reading: Reader, harmonising) -> pl.DataFrame:
     try:
         table = harmonising(reading(folder / one.id if folder else None, one), one)
     except InputError as error:
-        raise InputError(f"source '{one.id}', read from {names}: {error}") from None
+        told = str(error) if str(error).startswith(f"source '{one.id}'") else f"source '{one.id}': {error}"
+        raise InputError(f"{told} (read from {names})") from None
     except (pl.exceptions.PolarsError, zipfile.BadZipFile, LookupError, ValueError, OSError, EOFError) as error:
         raise InputError(
             f"source '{one.id}' could not be read from {names} ({_short(error)}); get the files again"

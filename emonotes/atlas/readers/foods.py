@@ -28,9 +28,11 @@ def checked(file: str, answers: Reader, gaps: bool = False) -> Reader:
     def read(folder: Path, card: Card) -> pl.DataFrame:
         table, scale = answers(folder, card), card.scales["valence"]
         legal = pl.col("valence_raw").is_between(scale.low, scale.high).fill_null(gaps)
-        for wrong in table.filter(~legal).head(1).iter_rows(named=True):
-            raise InputError(f"source '{card.id}', file '{file}': person {wrong['rater']} gives '{wrong['stimulus']}' the rating "
-                             f"{wrong['valence_raw']}, and legal is {scale.low:g}..{scale.high:g}; get the file again")
+        wrong = table.filter(~legal)
+        if wrong.height:
+            product, person, rating = wrong.select("stimulus", "rater", "valence_raw").row(0)
+            raise InputError(f"person {person} gives '{product}' the rating {rating} in '{file}', and legal is "
+                             f"{scale.low:g}..{scale.high:g}; get the file again")
         return table.drop_nulls("valence_raw")
 
     return read
@@ -90,8 +92,7 @@ def berry_answers(folder: Path, card: Card) -> pl.DataFrame:
     given = table.select(pl.sum_horizontal(pl.col(asked).is_not_null()).alias("given")).with_row_index("line", 2)
     if (wrong := given.filter(pl.col("given") != 1)).height:
         line, count = wrong.row(0)
-        raise InputError(f"source '{card.id}': line {line} of '{file}' has {count} overall ratings of {asked}, and one is "
-                         "legal; get the file again")
+        raise InputError(f"line {line} of '{file}' has {count} overall ratings of {asked}, and one is legal; get the file again")
     product = pl.concat_str("berry", "sample", separator=" ")
     return table.select(stimulus=product, rater="subject", valence_raw=BERRY[card.id])
 

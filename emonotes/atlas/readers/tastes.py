@@ -130,6 +130,7 @@ def candy(folder: Path, card: Card) -> pl.DataFrame:
     table = pl.read_csv(folder / "candy-data.csv", infer_schema_length=None)
     name = pl.col("competitorname").str.replace_all("Õ", "'").str.strip_chars()
     table = table.filter(~pl.col("competitorname").is_in(COINS))
-    for name_without in table.filter(pl.col("winpercent").is_null())["competitorname"].head(1):
-        raise InputError(f"source '{card.id}': '{name_without}' has no winpercent in 'candy-data.csv'; get the file again")
+    cut_off = table.filter(pl.col("winpercent").is_null())
+    if cut_off.height:
+        raise InputError(f"'{cut_off['competitorname'][0]}' has no winpercent in 'candy-data.csv'; get the file again")
     return table.select(stimulus=name, content=name, group="food/" + name.str.to_lowercase(), valence_raw="winpercent")
