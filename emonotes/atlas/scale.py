@@ -331,18 +331,18 @@ def ray_session():
     """Ray, connected: to the cluster that is connected already or that `RAY_ADDRESS` names, else a local one with 2
     workers. What we started is shut down. `InputError` if Ray is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(action="ignore"):
             import ray
             import ray.data
     except ImportError:
         raise InputError('engine \'ray\' needs Ray, which is not here; pip install "ray[data]", or use engine \'local\'') from None
-    for name in ("ray", "ray.data", "ray.widgets.util"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     if ours:
         local = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "num_cpus": 2, "include_dashboard": False}
         ray.init(**local, log_to_driver=False, logging_level=logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         yield ray
@@ -386,7 +386,8 @@ def _on_ray(plan: list, scales: Mapping, by: list) -> Iterator[tuple[str, pl.Dat
     items = [{"source": source, "piece": json.dumps(piece)} for (source, _), piece in zip(plan, there, strict=True)]
     scales = {source: dict(scales[source]) for source, _ in plan}
     with ray_session() as ray:
-        tasks = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(_task, batch_size=1, fn_kwargs={"scales": scales, "by": by})
+        tasks = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+            _task, batch_size=1, fn_kwargs={"scales": scales, "by": by})
         tables = _sound(tasks.iter_batches(batch_size=None, batch_format="pyarrow"))
         merged = _fold(chain([_no_pieces(scales, by).drop("error")], tables), ["source", *by])
     for source in scales:

@@ -33,7 +33,7 @@ def odour_words(study: Path) -> dict[str, float]:
     table = pl.read_csv(study / "descriptor_hedonic_scores.csv", new_columns=["descriptor", "tone"])
     part = pl.col("descriptor").str.to_lowercase().str.replace_all(r"\(.*?\)", "").str.split(",")
     parts = table.with_columns(word=part).explode("word").with_columns(pl.col("word").str.strip_chars())
-    tones = dict(parts.group_by("word").agg(pl.col("tone").mean()).sort("word").iter_rows())
+    tones = dict(parts.group_by("word", maintain_order=True).agg(pl.col("tone").mean()).sort("word").iter_rows())
     return tones | {label: tones[word] for label, word in FORMS.items() if word in tones}
 
 # %% ../../../nbs/02_atlas/28_descriptors.ipynb #9c8e2b4b
@@ -58,8 +58,8 @@ def weak_rows(labelled: pl.DataFrame, study: Path) -> pl.DataFrame:
     tones = odour_words(study)
     each = labelled.explode("labels").with_columns(pl.col("labels").str.to_lowercase().str.strip_chars()).unique()
     tone = pl.col("labels").replace_strict(tones, default=None, return_dtype=pl.Float64)
-    known = each.with_columns(valence_raw=tone).drop_nulls("valence_raw")
-    return with_skeleton(known.group_by("stimulus", "content").agg(pl.col("valence_raw").mean()).sort("stimulus"))
+    known = each.with_columns(valence_raw=tone).drop_nulls("valence_raw").sort("stimulus", "content", "labels")
+    return with_skeleton(known.group_by("stimulus", "content", maintain_order=True).agg(pl.col("valence_raw").mean()).sort("stimulus"))
 
 # %% ../../../nbs/02_atlas/28_descriptors.ipynb #5c75b52e
 @reader("leffingwell")

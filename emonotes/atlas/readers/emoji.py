@@ -34,7 +34,7 @@ def point_of(associations: dict[str, float]) -> tuple[float, ...]:
 def emotag(folder: Path, card: Card) -> pl.DataFrame:
     """150 emoji by a mixture of eight emotions and neutral; content = the emoji without U+FE0F; spellings averaged."""
     table = pl.read_csv(folder / card.files[0]["name"], schema_overrides=dict.fromkeys(EMOTIONS, pl.Float64))
-    table = table.group_by(content=bare(pl.col("emoji"))).agg(pl.col(EMOTIONS).mean()).sort("content")
+    table = table.group_by(content=bare(pl.col("emoji")), maintain_order=True).agg(pl.col(EMOTIONS).mean()).sort("content")
     points = np.array([point_of(row) for row in table.select(EMOTIONS).iter_rows(named=True)])
     columns = ("valence_raw", "arousal_raw", "valence_sd_raw", "arousal_sd_raw")
     return table.select("content", stimulus="content", group="emoji/" + pl.col("content")).with_columns(

@@ -88,7 +88,7 @@ def vgmidi_traces(folder: Path, card: Card) -> pl.DataFrame:
 
 def vgmidi_singles(folder: Path, card: Card) -> pl.DataFrame:
     """Each listener's mean over the bars of a piece."""
-    return vgmidi_traces(folder, card).group_by("stimulus", "rater").agg(pl.col("valence_raw", "arousal_raw").mean())
+    return vgmidi_traces(folder, card).group_by("stimulus", "rater", maintain_order=True).agg(pl.col("valence_raw", "arousal_raw").mean())
 
 
 @reader("vgmidi", singles=vgmidi_singles, traces=vgmidi_traces)

@@ -26,7 +26,7 @@ def votes(folder: Path, card: Card) -> pl.DataFrame:
 def binned(table: pl.DataFrame, bins: pl.Expr, least: int = 30) -> pl.DataFrame:
     """Mean, SD and number of comfort votes by bin; content is the bin's mean temperature to a tenth, in deg C."""
     comfort = pl.col("thermal_comfort")
-    means = table.group_by(bins.alias("bin")).agg(degrees=pl.col("ta").mean().round(1), valence_raw=comfort.mean(),
+    means = table.group_by(bins.alias("bin"), maintain_order=True).agg(degrees=pl.col("ta").mean().round(1), valence_raw=comfort.mean(),
                                                   valence_sd_raw=comfort.std(), raters=pl.len())
     means = means.filter(pl.col("raters") >= least).with_columns(content=pl.col("degrees").cast(pl.String))
     return means.with_columns(

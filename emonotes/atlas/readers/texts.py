@@ -20,7 +20,7 @@ def pooled(folder: Path) -> pl.DataFrame:
     share = pl.col("N") / pl.col("N").sum()
     def spread(mean, sd):
         return (share.dot(pl.col(sd) ** 2 + pl.col(mean) ** 2) - share.dot(pl.col(mean)) ** 2).clip(0).sqrt()
-    return views.group_by("id").agg(raters=pl.col("N").sum().cast(pl.Int64), valence_sd_raw=spread("V", "stdV"),
+    return views.group_by("id", maintain_order=True).agg(raters=pl.col("N").sum().cast(pl.Int64), valence_sd_raw=spread("V", "stdV"),
                                     arousal_sd_raw=spread("A", "stdA"))
 
 # %% ../../../nbs/02_atlas/11_texts.ipynb #eb758649
