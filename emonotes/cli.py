@@ -200,6 +200,26 @@ def atlas_sheet(out: Annotated[Path | None, typer.Option("--out", "-o", help="a 
     typer.echo(write_beside(out, lambda path: path.write_text(text, encoding="utf-8")) if out else text)
 
 
+@atlas_app.command("audit")
+def atlas_audit(out: Annotated[Path | None, typer.Option("--out", "-o", help="a .csv file for every collision prevented")] = None,
+                as_json: Json = False):
+    """Leakage: what a split by lot would have torn, and what published splits leak."""
+    from emonotes.atlas.audit import collisions, prevented, published_splits
+    from emonotes.atlas.build import load
+    from emonotes.atlas.folders import write_beside
+
+    rows = load(progress=not as_json)
+    found, kept, published = prevented(rows), collisions(rows), published_splits()
+    if out:
+        write_beside(out, lambda path: kept.write_csv(path))
+    if as_json:
+        return _print_json({"prevented": found.to_dicts(), "collisions": kept.height, "published": published.to_dicts()})
+    _table(found, "rows, rows that share their group, and test rows of a split by lot with a twin in training")
+    if published.height:
+        _table(published, "published splits")
+    typer.echo(f"{kept.height:,} groups with {kept['rows'].sum():,} rows are kept on one side" + (f"; listed in {out}" if out else ""))
+
+
 @atlas_app.command("export")
 def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty folder")],
                  form: Annotated[str, typer.Option(help="parquet, csv or datasets (Hugging Face)")] = "parquet",

@@ -305,11 +305,11 @@ def aggregate_ratings(source_paths, scales=None, engine: str = "local", out=None
         raise InputError(f"source '{lost[0]}' has no scale; the scales are those of {', '.join(scales) or 'no source'}" if lost
                          else f"chunk is {chunk}; read at least one row at a time")
     run, tables = _local if _known(engine) == "local" else _on_ray, []
-    plan = [(source, piece) for source, files in shards.items() for piece in plan_pieces(source, files, chunk)]
+    plan = [(source, piece) for source, files in sorted(shards.items()) for piece in plan_pieces(source, files, chunk)]
     for source, table in run(plan, scales, by):
         table = one_answer_each(table, scales[source]) if repeats else table
         tables.append(means_of(table, scales[source], source))
-    frame = pl.concat(tables).sort("source", "stimulus")
+    frame = pl.concat(tables)
     if out is not None:
         write_beside(Path(out), frame.write_parquet)
     return frame

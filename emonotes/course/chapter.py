@@ -65,9 +65,7 @@ def run_chapter(job: dict) -> Result:
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.stem}.{os.getpid()}.ipynb")
     try:
-        papermill.execute_notebook(str(source), str(beside), parameters=job["parameters"], cwd=str(source.parent),
-                                   kernel_name="python3", language="python", progress_bar=False, start_timeout=120, execution_timeout=job["timeout"],
-                                   extra_arguments=["--log-level=CRITICAL"])
+        _execute(papermill, source, beside, job)
         os.replace(beside, target)
     except Exception as error:
         return _failure(job, beside, error, time.perf_counter() - began)
@@ -76,6 +74,19 @@ def run_chapter(job: dict) -> Result:
     write_text(stamp_of(target), job["key"])
     Path(job["failed"]).unlink(missing_ok=True)
     return Result(job["name"], "ran", target, time.perf_counter() - began)
+
+
+def _execute(papermill, source: Path, beside: Path, job: dict, tries: int = 3) -> None:
+    """Execute one notebook; again if its kernel did not start, which happens when another program takes its port first."""
+    for attempt in range(tries):
+        try:
+            papermill.execute_notebook(str(source), str(beside), parameters=job["parameters"], cwd=str(source.parent),
+                                       kernel_name="python3", language="python", progress_bar=False, start_timeout=120,
+                                       execution_timeout=job["timeout"], extra_arguments=["--log-level=CRITICAL"])
+            return
+        except RuntimeError as error:
+            if "before replying to kernel_info" not in str(error) or attempt == tries - 1:
+                raise
 
 
 def _failure(job: dict, beside: Path, error: Exception, seconds: float) -> Result:

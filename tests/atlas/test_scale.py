@@ -181,6 +181,15 @@ def test_paths_may_be_given_in_many_ways(tmp_path):
     assert apart(expected, scale.aggregate_ratings(tmp_path, one)) < 1e-12
 
 
+def test_sources_are_sorted_and_kept_apart(tmp_path):
+    """The same stimulus in two sources stays two rows, in whatever order the sources are given."""
+    table = answers(80)
+    paths = {name: shards(tmp_path, [table], name)[name] for name in ("b", "a", "C")}
+    found = scale.aggregate_ratings(paths, {name: {"valence": EVEN} for name in paths})
+    assert found.select("source", "stimulus").rows() == sorted(found.select("source", "stimulus").rows())
+    assert found["source"].unique(maintain_order=True).to_list() == ["C", "a", "b"] and found["valence_n"].sum() == 3 * 72
+
+
 def test_scales_come_from_the_cards(tmp_path):
     paths = shards(tmp_path, [pl.DataFrame({"stimulus": ["a"], "valence_raw": [1.5]})])
     assert scale.aggregate_ratings(paths)["valence"][0] == card("vibviz").scales["valence"].to_va(1.5)
@@ -238,6 +247,8 @@ def test_synthetic_ratings_are_as_asked_for(tmp_path):
         assert 0.01 < whole["valence_raw"].null_count() / whole.height < 0.05
         lowest, highest = whole["valence_raw"].min(), whole["valence_raw"].max()
         assert (lowest, highest) == (scales[source]["valence"].low, scales[source]["valence"].high), "people use the whole scale"
+        first, second = (tables[folder / f"part-0000{i}.parquet"]["valence_raw"].is_null() for i in (0, 1))
+        assert not first.equals(second), "each shard has a chance of its own"
     scale.synthetic_ratings(tmp_path / "b", ratings=20_003, sources=6, seed=3, chunk=1_500)
     for path, table in tables.items():
         assert table.equals(pl.read_parquet(tmp_path / "b" / path.relative_to(tmp_path / "a")))
@@ -268,6 +279,28 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
     made = {p.relative_to(place): p.read_bytes() for p in place.rglob("*.parquet")}
     assert len(made) == 60 and all((tmp_path / "b" / name).read_bytes() == data for name, data in made.items())
+
+
+def test_a_shard_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
+    """Stopped in the middle of writing: the half is not taken for a shard, neither by the next run nor by a reader."""
+    import pyarrow.parquet as pq
+
+    arguments, write, begun = dict(ratings=1000, sources=1, chunk=250), pq.write_table, []
+
+    def stopped_at_the_third(table, place, **settings):
+        begun.append(place)
+        if len(begun) == 3:
+            place.write_bytes(b"PAR1 half a shard")
+            raise KeyboardInterrupt
+        write(table, place, **settings)
+
+    monkeypatch.setattr(pq, "write_table", stopped_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        scale.synthetic_ratings(tmp_path, **arguments)
+    paths = {"x": tmp_path / "source=synthetic_00"}
+    assert [pl.read_parquet(p).height for p in scale.shards_of(paths)["x"]] == [250, 250]
+    scale.synthetic_ratings(tmp_path, **arguments)
+    assert len(begun) == 5 and [pl.read_parquet(p).height for p in scale.shards_of(paths)["x"]] == [250] * 4
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"ratings": 2000}, {"chunk": 50}, {"sources": 3}])

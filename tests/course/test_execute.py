@@ -92,3 +92,25 @@ def test_bad_requests_say_what_there_is(book, tmp_path, capsys):
     assert main(["--nbs", str(tmp_path / "nowhere")]) == 2
     assert main(["--nbs", str(book), "--out", str(tmp_path / "out"), "02_bad"]) == 1
     assert "the reason" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("message, times, raised", [("Kernel died before replying to kernel_info", 2, False),
+                                                    ("Kernel died before replying to kernel_info", 3, True), ("no room", 1, True)])
+def test_a_kernel_that_lost_its_port_is_started_again(tmp_path, message, times, raised):
+    from types import SimpleNamespace
+
+    from emonotes.course.chapter import _execute
+
+    calls = []
+
+    def execute_notebook(*arguments, **settings):
+        calls.append(arguments)
+        if len(calls) <= times:
+            raise RuntimeError(message)
+
+    job = {"parameters": {}, "timeout": 1}
+    try:
+        _execute(SimpleNamespace(execute_notebook=execute_notebook), tmp_path / "a.ipynb", tmp_path / "b.ipynb", job)
+        assert not raised and len(calls) == times + 1
+    except RuntimeError as error:
+        assert raised and str(error) == message and len(calls) == times
