@@ -19,7 +19,7 @@ def made(stimuli=150, raters=12, truth=0.4, noise=0.6, seed=0, named=True):
                         schema_overrides={"rater": pl.String})
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12)
 @given(st.floats(0.2, 0.5), st.floats(0.2, 0.8), st.integers(4, 30), st.booleans())
 def test_all_three_agree_with_construction(truth, noise, raters, named):
     ratings = made(2500, raters, truth, noise, named=named)
