@@ -23,8 +23,8 @@ from .folders import cache_folder, data_folder, starter_folder, write_beside
 from .linking import linked
 from .readers.base import Reader, at_hand, find_readers, read_raw, read_singles, read_traces, rows_of
 from .rows import COLUMNS, SINGLES, TRACES, empty, validate, with_errors
-from .scale import map_sources
 from .sources import Card, card, check_files, load_cards
+from .workers import map_sources
 from ..errors import InputError
 
 # %% ../../nbs/02_atlas/30_build.ipynb #f605da75

@@ -248,7 +248,8 @@ def linking_table(rows: pl.DataFrame, folds: int = 5, seed: int = 0) -> pl.DataF
     """Every pair of sources with 20 or more shared stimuli: r, rank r and RMSE plain and linked (held out), and the falls.
 
     `fall` is that of the atlas's linked columns; `fall_unit_free` the same once both pairs of figures are brought to the same
-    spread, so that a shorter ruler gains nothing; `fall_offset` and `fall_line` are those of simpler models.
+    spread, so that a shorter ruler gains nothing; `fall_offset` and `fall_line` are those of simpler models; `fall_bound` is what
+    the best line for this pair alone could give, fitted on the very stimuli it is measured on.
     """
     lines = []
     for dimension in ("valence", "arousal"):
@@ -262,8 +263,10 @@ def linking_table(rows: pl.DataFrame, folds: int = 5, seed: int = 0) -> pl.DataF
                 falls = {f"fall_{name}".replace("_linked", ""): 1 - error / plain if plain else 0.0 for name, error in errors.items()}
                 shorter = _spread(found["linked"], a, b, both) / max(_spread(figures, a, b, both), 1e-9)
                 falls["fall_unit_free"] = 1 - (1 - falls["fall"]) / shorter
+                r = float(np.corrcoef(figures[both, a], figures[both, b])[0, 1])
+                falls["fall_bound"] = 1 - np.sqrt(2 * (1 - r)) * _spread(figures, a, b, both) / plain if plain else 0.0
                 lines.append({"modality": modality, "dimension": dimension, "a": sources[a], "b": sources[b],
-                              "shared": int(both.sum()), "r": float(np.corrcoef(figures[both, a], figures[both, b])[0, 1]),
-                              "rank_plain": _rank_r(figures, a, b, both), "rank_linked": _rank_r(found["linked"], a, b, both),
+                              "shared": int(both.sum()), "r": r, "rank_plain": _rank_r(figures, a, b, both),
+                              "rank_linked": _rank_r(found["linked"], a, b, both),
                               "rmse_plain": plain, "rmse_linked": errors["linked"], **falls})
     return pl.DataFrame(lines, infer_schema_length=None)

@@ -66,6 +66,7 @@ def test_linking_brings_held_out_stimuli_closer_and_keeps_their_order():
     pairs = linking_table(panel()).filter(pl.col("dimension") == "valence")
     assert pairs.height == 3 and (pairs["rmse_linked"] < 0.6 * pairs["rmse_plain"]).all()
     assert (pairs["rank_linked"] - pairs["rank_plain"]).abs().max() < 0.02
+    assert (pairs["fall_unit_free"] <= pairs["fall_bound"] + 0.02).all(), "no line can do better than the pair's own"
 
 
 def test_sources_that_already_agree_are_left_alone():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emonotes.affect.scales import Scale
-from emonotes.atlas import rows, scale
+from emonotes.atlas import rows, scale, synthetic, workers
 from emonotes.atlas.sources import card
 from emonotes.errors import InputError
 
@@ -237,7 +237,7 @@ def test_a_damaged_shard_a_missing_folder_a_missing_scale_and_an_unknown_engine(
 # Synthetic ratings
 
 def test_synthetic_ratings_are_as_asked_for(tmp_path):
-    paths, scales = scale.synthetic_ratings(tmp_path / "a", ratings=20_003, sources=6, seed=3, chunk=1_500)
+    paths, scales = synthetic.synthetic_ratings(tmp_path / "a", ratings=20_003, sources=6, seed=3, chunk=1_500)
     tables = {p: pl.read_parquet(p) for p in sorted((tmp_path / "a").rglob("*.parquet"))}
     assert sum(t.height for t in tables.values()) == 20_003 and max(t.height for t in tables.values()) <= 1_500
     assert len({scales[s]["valence"].name for s in scales}) == 5 and any(scales[s]["valence"].direction < 0 for s in scales)
@@ -249,24 +249,24 @@ def test_synthetic_ratings_are_as_asked_for(tmp_path):
         assert (lowest, highest) == (scales[source]["valence"].low, scales[source]["valence"].high), "people use the whole scale"
         first, second = (tables[folder / f"part-0000{i}.parquet"]["valence_raw"].is_null() for i in (0, 1))
         assert not first.equals(second), "each shard has a chance of its own"
-    scale.synthetic_ratings(tmp_path / "b", ratings=20_003, sources=6, seed=3, chunk=1_500)
+    synthetic.synthetic_ratings(tmp_path / "b", ratings=20_003, sources=6, seed=3, chunk=1_500)
     for path, table in tables.items():
         assert table.equals(pl.read_parquet(tmp_path / "b" / path.relative_to(tmp_path / "a")))
-    scale.synthetic_ratings(tmp_path / "c", ratings=20_003, sources=6, seed=4, chunk=1_500)
+    synthetic.synthetic_ratings(tmp_path / "c", ratings=20_003, sources=6, seed=4, chunk=1_500)
     path = next(iter(tables))
     assert not tables[path].equals(pl.read_parquet(tmp_path / "c" / path.relative_to(tmp_path / "a")))
 
 
 def test_people_agree_on_the_same_stimulus(tmp_path):
     """The truth behind a stimulus is the same in all shards of its source: more variance between stimuli than within."""
-    table = scale.aggregate_ratings(*scale.synthetic_ratings(tmp_path, ratings=20_000, sources=5, chunk=1_000))
+    table = scale.aggregate_ratings(*synthetic.synthetic_ratings(tmp_path, ratings=20_000, sources=5, chunk=1_000))
     assert table["valence"].std() > 1.2 * table["valence_sd"].mean() > 0.2 and table["valence_n"].min() > 80
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
     """Killed outright, not asked to stop: finished shards are kept, none is half written, and the end is the same."""
     arguments = dict(ratings=600_000, sources=3, seed=1, chunk=10_000)
-    code = f"import sys; from emonotes.atlas.scale import synthetic_ratings; synthetic_ratings(sys.argv[1], **{arguments})"
+    code = f"import sys; from emonotes.atlas.synthetic import synthetic_ratings; synthetic_ratings(sys.argv[1], **{arguments})"
     running, place = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a")]), tmp_path / "a"
     while len(list(place.rglob("*.parquet"))) < 3 and running.poll() is None:
         time.sleep(0.002)
@@ -274,8 +274,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     running.wait()
     kept = {p: p.stat().st_mtime_ns for p in place.rglob("*.parquet")}
     assert 3 <= len(kept) < 60, "killed too late for this test to say anything"
-    scale.synthetic_ratings(place, **arguments)
-    scale.synthetic_ratings(tmp_path / "b", **arguments)
+    synthetic.synthetic_ratings(place, **arguments)
+    synthetic.synthetic_ratings(tmp_path / "b", **arguments)
     assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
     made = {p.relative_to(place): p.read_bytes() for p in place.rglob("*.parquet")}
     assert len(made) == 60 and all((tmp_path / "b" / name).read_bytes() == data for name, data in made.items())
@@ -296,36 +296,36 @@ def test_a_shard_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pq, "write_table", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        scale.synthetic_ratings(tmp_path, **arguments)
+        synthetic.synthetic_ratings(tmp_path, **arguments)
     paths = {"x": tmp_path / "source=synthetic_00"}
     assert [pl.read_parquet(p).height for p in scale.shards_of(paths)["x"]] == [250, 250]
-    scale.synthetic_ratings(tmp_path, **arguments)
+    synthetic.synthetic_ratings(tmp_path, **arguments)
     assert len(begun) == 5 and [pl.read_parquet(p).height for p in scale.shards_of(paths)["x"]] == [250] * 4
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"ratings": 2000}, {"chunk": 50}, {"sources": 3}])
 def test_a_folder_holds_one_set_only(tmp_path, other):
     first = dict(ratings=1000, sources=2, seed=1, chunk=400)
-    scale.synthetic_ratings(tmp_path, **first)
+    synthetic.synthetic_ratings(tmp_path, **first)
     with pytest.raises(InputError, match="other settings"):
-        scale.synthetic_ratings(tmp_path, **first | other)
+        synthetic.synthetic_ratings(tmp_path, **first | other)
 
 
 @pytest.mark.parametrize("bad", [{"ratings": 3}, {"sources": 0}, {"chunk": 0}, {"seed": -1}])
 def test_settings_that_make_no_ratings(tmp_path, bad):
     with pytest.raises(InputError, match="makes no ratings"):
-        scale.synthetic_ratings(tmp_path, **dict(ratings=100, sources=5) | bad)
+        synthetic.synthetic_ratings(tmp_path, **dict(ratings=100, sources=5) | bad)
     assert not list(tmp_path.iterdir())
 
 
 # Elsewhere
 
 def test_map_sources_keeps_the_order_and_the_error():
-    assert scale.map_sources(str.upper, ["b", "a"]) == ["B", "A"]
+    assert workers.map_sources(str.upper, ["b", "a"]) == ["B", "A"]
     with pytest.raises(InputError, match="no engine 'dask'"):
-        scale.map_sources(str.upper, ["b"], engine="dask")
+        workers.map_sources(str.upper, ["b"], engine="dask")
     with pytest.raises(ZeroDivisionError):
-        scale.map_sources(lambda source: 1 / 0, ["a"])
+        workers.map_sources(lambda source: 1 / 0, ["a"])
 
 
 def test_without_ray_one_is_told_how_to_get_it(tmp_path, monkeypatch):
@@ -344,16 +344,16 @@ def test_ray_gives_the_same(tmp_path, monkeypatch):
     """One start of Ray for all: tables, repeats, small tasks, a bad figure, a damaged file, map_sources; nothing stays behind."""
     pytest.importorskip("ray.data")
     psutil = pytest.importorskip("psutil")
-    paths, scales = scale.synthetic_ratings(tmp_path / "synthetic", ratings=50_000, sources=3, chunk=6_000)
+    paths, scales = synthetic.synthetic_ratings(tmp_path / "synthetic", ratings=50_000, sources=3, chunk=6_000)
     table = answers()
     paths |= shards(tmp_path / "real", [table[:150], table[150:]])
     scales["vibviz"] = {"valence": UNEVEN, "arousal": EVEN}
     paths |= shards(tmp_path / "real", [table.drop("arousal_raw")], "half")
     scales["half"] = {"valence": EVEN}
     before = set(psutil.Process().children(recursive=True))
-    with scale.ray_session() as ray:
+    with workers.ray_session() as ray:
         for repeats in (False, True):
-            here, there = (scale.aggregate_ratings(paths, scales, engine, repeats=repeats) for engine in scale.ENGINES)
+            here, there = (scale.aggregate_ratings(paths, scales, engine, repeats=repeats) for engine in workers.ENGINES)
             assert apart(here, there) < 1e-6
         assert apart(scale.aggregate_ratings(paths, scales), scale.aggregate_ratings(paths, scales, "ray", chunk=3_000)) < 1e-6
         with pytest.raises(InputError, match="outside the scale 1..5 of 'half'"):
@@ -364,9 +364,9 @@ def test_ray_gives_the_same(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="ratings of 'half' could not be read"):
             scale.aggregate_ratings(paths, scales, engine="ray")
         monkeypatch.setenv("EMONOTES_CACHE", "changed, after the workers started")
-        assert scale.map_sources(lambda s: s + os.environ["EMONOTES_CACHE"][:7], ["b", "a"], "ray") == ["bchanged", "achanged"]
+        assert workers.map_sources(lambda s: s + os.environ["EMONOTES_CACHE"][:7], ["b", "a"], "ray") == ["bchanged", "achanged"]
         with pytest.raises(InputError, match="source 'a' is refused"):
-            scale.map_sources(refuse, ["a"], "ray")
+            workers.map_sources(refuse, ["a"], "ray")
         assert ray.is_initialized(), "a session inside a session leaves the outer one alone"
     assert not ray.is_initialized()
     psutil.wait_procs(left := set(psutil.Process().children(recursive=True)) - before, timeout=20)

@@ -70,14 +70,15 @@ def counts(atlas: Atlas) -> dict:
 def linking(atlas: Atlas) -> dict:
     """Median fall of the RMSE between sources on held-out stimuli, and the change of rank correlation."""
     pairs = linking_table(atlas.rows.collect())
-    pairs = pairs.with_columns(fall=1 - pl.col("rmse_linked") / pl.col("rmse_plain"),
-                               rank=pl.col("rank_linked") - pl.col("rank_plain"))
+    pairs = pairs.with_columns(rank=pl.col("rank_linked") - pl.col("rank_plain"))
     pairs = pairs.filter(pl.col("rmse_plain") > 0)
     out = {"linking_rmse_drop": figure(pairs["fall"].median(), "share of the plain RMSE, median over pairs", n=pairs.height),
            "linking_rank_gain": figure(pairs["rank"].median(), "Spearman r, median over pairs", n=pairs.height)}
+    for name in ("fall_unit_free", "fall_bound"):
+        out[f"linking_{name}"] = figure(pairs[name].median(), "share of the plain RMSE, median over pairs", n=pairs.height)
     for dimension in ("valence", "arousal"):
         part = pairs.filter(pl.col("dimension") == dimension)
-        for name in ("fall", "rank", "fall_offset", "fall_line"):
+        for name in ("fall", "rank", "fall_offset", "fall_line", "fall_unit_free", "fall_bound"):
             out[f"linking_{dimension}_{name}"] = figure(part[name].median(), n=part.height)
     pairs.with_columns(pl.col(pl.Float64).round(4)).write_csv(Path("results") / "linking.csv")
     return out

@@ -22,7 +22,7 @@ FIGURES = [f"{d}{what}" for d in ("valence", "arousal") for what in ("", "_sd", 
 
 def made(folder, ratings: int):
     """Paths and scales of a synthetic set, made if it is not there yet."""
-    from emonotes.atlas.scale import synthetic_ratings
+    from emonotes.atlas.synthetic import synthetic_ratings
 
     return synthetic_ratings(folder, ratings)
 
