@@ -84,8 +84,8 @@ def _reliability(rows: pl.DataFrame, ratings: pl.DataFrame, dimension: str, spli
     """One line of the table, without names."""
     judged = ratings.drop_nulls(dimension)
     single = judged.height > rows[dimension].count() > 2
-    asked = pooled_reliability(rows.filter(pl.col("basis") != "order"), dimension)
-    found = split_half(judged, dimension, splits) if single else asked
+    given = rows.filter(pl.col("basis").is_in(["rated", "proxy"]))
+    found = split_half(judged, dimension, splits) if single else pooled_reliability(given, dimension)
     raters = judged.group_by("stimulus").len()["len"].median() if single else rows["raters"].median()
     return {"stimuli": rows[dimension].count(), "raters": raters, "ratings": judged.height, "reliability": found,
             "icc_single": icc(judged, dimension)["single"] if single else None,
@@ -95,7 +95,8 @@ def _reliability(rows: pl.DataFrame, ratings: pl.DataFrame, dimension: str, spli
 def reliability_table(rows: pl.DataFrame, ratings: pl.DataFrame, splits: int = 20) -> pl.DataFrame:
     """Reliability and noise ceiling of r of each source and dimension where they can be known (see `method`)."""
     lines, by_source = [], {name: part for (name,), part in ratings.group_by("source")}
-    for (source, modality), part in rows.filter(pl.col("basis") != "category").group_by("source", "modality"):
+    asked = rows.filter((pl.col("basis") != "category") | pl.col("source").is_in(list(by_source)))
+    for (source, modality), part in asked.group_by("source", "modality"):
         judged = by_source.get(source, ratings.clear())
         for dimension in ("valence", "arousal"):
             line = _reliability(part, judged, dimension, splits)
