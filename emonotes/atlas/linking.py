@@ -20,8 +20,10 @@ from .sources import load_cards
 def with_key(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with a column `key` that is equal for the same stimulus in two sources of a modality, null where unsure."""
     alone = pl.len().over("source", "modality", "group") == 1
+    name = pl.concat_str(pl.lit("word/"), pl.col("content").str.to_lowercase()) == pl.col("group")
+    itself = name & (name.sum().over("source", "modality", "group") == 1)
     twin = (pl.len().over("source", "modality", "content") == 1) & ~pl.col("modality").is_in(["word", "text", "food"])
-    return rows.with_columns(key=pl.when(alone).then(pl.col("group")).when(twin).then("=" + pl.col("content")))
+    return rows.with_columns(key=pl.when(alone | itself).then(pl.col("group")).when(twin).then("=" + pl.col("content")))
 
 
 def shared(rows: pl.DataFrame, dimension: str) -> pl.DataFrame:

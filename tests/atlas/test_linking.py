@@ -40,6 +40,12 @@ def test_a_shared_group_is_the_same_stimulus_only_where_it_holds_one_row():
     assert shared(rows, "valence")["key"].to_list() == ["word/sun"]
 
 
+def test_a_word_among_its_senses_is_the_row_without_a_sense():
+    rows = rows_of(a=("word", ["word/bank"] * 3, ["bank", "bank (river)", "bank (money)"], [0.1, 0.2, 0.3]),
+                   b=("word", ["word/bank"], ["Bank"], [0.5]))
+    assert shared(rows, "valence").select("a", "b").rows() == [(0.1, 0.5)]
+
+
 def test_a_shared_spelling_is_no_shared_word_but_a_shared_picture_is_the_same():
     rows = rows_of(a=("word", ["word/chat"], ["chat"], [0.1]), b=("word", ["word/cat"], ["chat"], [0.2]),
                    us=("image", ["image/lake", "image/lake"], ["lake 1.png", "lake 2.png"], [0.1, 0.2]),
