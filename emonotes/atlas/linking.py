@@ -249,6 +249,8 @@ def _spread(figures, a, b, both) -> float:
 def linking_table(rows: pl.DataFrame, folds: int = 5, seed: int = 0) -> pl.DataFrame:
     """Every pair of sources with 20 or more shared stimuli: r, rank r and RMSE plain and linked (held out), and the falls.
 
+    `holds` says whether the two plain figures correlate at .7 or more: below, the two hardly measure the same.
+
     `fall` is that of the atlas's linked columns; `fall_unit_free` the same once both pairs of figures are brought to the same
     spread, so that a shorter ruler gains nothing; `fall_offset` and `fall_line` are those of simpler models; `fall_bound` is what
     the best line for this pair alone could give, fitted on the very stimuli it is measured on.
@@ -268,7 +270,7 @@ def linking_table(rows: pl.DataFrame, folds: int = 5, seed: int = 0) -> pl.DataF
                 r = float(np.corrcoef(figures[both, a], figures[both, b])[0, 1])
                 falls["fall_bound"] = 1 - np.sqrt(2 * (1 - r)) * _spread(figures, a, b, both) / plain if plain else 0.0
                 lines.append({"modality": modality, "dimension": dimension, "a": sources[a], "b": sources[b],
-                              "shared": int(both.sum()), "r": r, "rank_plain": _rank_r(figures, a, b, both),
+                              "shared": int(both.sum()), "r": r, "holds": r >= HOLDS, "rank_plain": _rank_r(figures, a, b, both),
                               "rank_linked": _rank_r(found["linked"], a, b, both),
                               "rmse_plain": plain, "rmse_linked": errors["linked"], **falls})
     return pl.DataFrame(lines, infer_schema_length=None)

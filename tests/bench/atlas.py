@@ -78,6 +78,7 @@ def linking(atlas: Atlas) -> dict:
         out[f"linking_{name}"] = figure(pairs[name].median(), "share of the plain RMSE, median over pairs", n=pairs.height)
     for dimension in ("valence", "arousal"):
         part = pairs.filter(pl.col("dimension") == dimension)
+        out[f"linking_{dimension}_holds"] = figure(part["holds"].mean(), "share of pairs that correlate at .7 or more", n=part.height)
         for name in ("fall", "rank", "fall_offset", "fall_line", "fall_unit_free", "fall_bound"):
             out[f"linking_{dimension}_{name}"] = figure(part[name].median(), n=part.height)
     pairs.with_columns(pl.col(pl.Float64).round(4)).write_csv(Path("results") / "linking.csv")
