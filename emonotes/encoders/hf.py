@@ -19,7 +19,7 @@ from ..atlas.folders import encoder_folder
 from .base import BaseEncoder, encoder, quiet, sha256_of
 from .image import image_bytes, open_image
 from .sound import RATE, read_sound
-from .text import as_text, mean_pool, token_batches
+from .text import as_text, laid_out, mean_pool, read_in_batches
 from ..errors import InputError
 
 # %% ../../nbs/03_encoders/09_hf.ipynb #2a39107b
@@ -108,7 +108,7 @@ class HubEncoder(BaseEncoder):
             reason = " ".join(str(error).split())[:160]
             raise InputError(f"model {self.model!r} cannot be loaded as {self.preparer} with safetensors weights ({reason}); "
                              "fetch it again, or choose another") from None
-        return prepare, model.eval().float()
+        return prepare, laid_out(model.eval().float())
 
     @cached_property
     def dim(self) -> int:
@@ -145,18 +145,15 @@ class HubText(HubEncoder):
         return as_text(item)
 
     def embed(self, ready) -> np.ndarray:
-        """Batches of similar length through the model."""
-        import torch
-
+        """See `emonotes.encoders.text.read_in_batches`."""
         tokenizer, model = self._loaded
         longest = min(self.longest, tokenizer.model_max_length, _positions(model.config))
-        tokens = tokenizer(ready, truncation=True, max_length=longest)["input_ids"]
-        batches, parts = token_batches([len(t) for t in tokens]), []
-        for rows in batches:
-            inputs = tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
-            with torch.inference_mode():
-                parts.append(torch.nn.functional.normalize(self._pooled(inputs).float(), dim=-1).numpy())
-        return np.concatenate(parts)[np.argsort(np.concatenate(batches))]
+        return read_in_batches(ready, tokenizer, longest, self._scaled)
+
+    def _scaled(self, inputs):
+        import torch
+
+        return torch.nn.functional.normalize(self._pooled(inputs).float(), dim=-1)
 
     def summary(self, output, inputs):
         """Mean over the real tokens."""

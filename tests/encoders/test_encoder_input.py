@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emonotes.encoders import text
 from emonotes.encoders.affective import affective_features
-from emonotes.encoders.base import get, read_bytes, verified
+from emonotes.encoders.base import entries, get, read_bytes, verified
 from emonotes.encoders.image import open_image
 from emonotes.encoders.molecule import read_smiles
 from emonotes.encoders.physical import as_rgb, srgb_to_lab
@@ -60,6 +61,19 @@ def test_spelling_does_not_matter_but_handedness_does():
     assert np.array_equal(ethanol, same) and not np.array_equal(left, right)
 
 
+def test_salts_and_isotopes_count():
+    morgan = get("molecule/morgan")
+    acid, salt, water, heavy = morgan.encode(["O=C(O)c1ccccc1", "O=C([O-])c1ccccc1.[Na+]", "O", "[2H]O[2H]"])
+    assert np.isfinite([acid, salt, water, heavy]).all()
+    assert not np.array_equal(acid, salt) and not np.array_equal(water, heavy)
+
+
+@pytest.mark.parametrize("smiles", ["C" * 1001, "C" * 4999, ".".join(["CCO"] * 400)])
+def test_a_molecule_too_large_to_smell(smiles):
+    with pytest.raises(InputError, match="atoms.*up to 1000"):
+        get("molecule/morgan").encode([smiles])
+
+
 # --- images
 
 
@@ -103,6 +117,65 @@ def test_huge_image_is_made_small_and_a_bomb_is_refused():
     header += struct.pack(">I", zlib.crc32(header[12:]))
     with pytest.raises(InputError, match="smaller copy|corrupt"):
         open_image(header)
+
+
+def test_too_many_points_are_refused_before_they_are_decoded(monkeypatch):
+    import emonotes.encoders.image as module
+
+    monkeypatch.setattr(module, "LARGEST_POINTS", 5000)
+    for large in (PHOTO, np.asarray(PHOTO), saved(PHOTO, "PNG"), saved(PHOTO, "WEBP"), saved(PHOTO.convert("CMYK"), "TIFF")):
+        with pytest.raises(InputError, match="too large") as error:
+            open_image(large)
+        assert "\n" not in str(error.value) and ("smaller copy" in str(error.value) or "::10" in str(error.value))
+
+
+HUGE = """
+import io, resource, sys, warnings
+from PIL import Image
+from emonotes.encoders.base import get
+from emonotes.errors import InputError
+raw, kind = io.BytesIO(), sys.argv[1]
+Image.MAX_IMAGE_PIXELS = None
+if kind == "JPEG":
+    Image.new("L", (13_000, 13_000), 90).save(raw, "JPEG")
+else:
+    Image.new("1", (20_000, 20_000)).save(raw, kind)
+Image.MAX_IMAGE_PIXELS = 89_478_485
+try:
+    vector = get("image/affective").encode([raw.getvalue()])
+    print("vector", bool((abs(vector) < 1e6).all()))
+except InputError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, expected", [("PNG", "smaller copy"), ("GIF", "smaller copy"), ("JPEG", "vector True")])
+def test_huge_files_stay_below_two_gigabytes(kind, expected):
+    done = subprocess.run([sys.executable, "-c", HUGE, kind], capture_output=True, text=True, timeout=300)
+    answer, peak = done.stdout.strip().split("\n")
+    assert expected in answer and float(peak) < 2, (answer, peak, done.stderr[-300:])
+
+
+def test_first_frame_of_animations_and_their_transparency():
+    red, blue = Image.new("RGBA", (8, 8), "red"), Image.new("RGBA", (8, 8), "blue")
+    for kind in ("WEBP", "PNG", "GIF"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        raw = saved(red, kind, save_all=True, append_images=[blue, blue], duration=40, **options)
+        assert open_image(raw).size == (8, 8) and open_image(raw).getpixel((4, 4)) == (255, 0, 0)
+
+
+PICTURES = [name for name in ("image/affective", "image/mobilenetv2") if entries()[name].entry.at_hand()]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("picture", [np.zeros((64, 64, 3), np.uint8), np.zeros((1, 1)), np.full((5, 5, 4), 0, np.uint8),
+                                     saved(PHOTO.convert("CMYK"), "JPEG"), saved(PHOTO.convert("P"), "GIF")])
+def test_black_tiny_and_printing_colours_give_a_vector(name, picture):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(get(name).encode([picture])).all()
 
 
 @pytest.mark.parametrize("picture", [np.zeros((1, 1)), np.ones((1, 700, 3)), np.zeros((300, 2, 4)),
@@ -235,6 +308,40 @@ def test_silence_and_clipping_stay_finite(wave):
         assert np.isfinite(yamnet_patches(read_sound((wave, 16_000)))).all()
 
 
+def _file(wave, rate, kind="WAV", subtype=None):
+    import soundfile
+
+    raw = io.BytesIO()
+    soundfile.write(raw, wave, rate, format=kind, subtype=subtype)
+    return raw.getvalue()
+
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, 4800)
+
+
+@pytest.mark.parametrize("sound", [
+    (NOISE, 1000), (NOISE, 8000), (NOISE, 11_025), (NOISE, 44_100.0), (NOISE, 399_989), (NOISE.astype(np.float16), 16_000),
+    (np.full(2000, -32768, np.int16), 8000), (np.zeros(2000, np.uint8), 8000), (np.stack([NOISE, -NOISE]), 16_000),
+    (np.stack([NOISE] * 6, 1), 48_000), (np.full(100, 1e300), 16_000), _file(NOISE, 192_000), _file(NOISE, 655_350, "FLAC"),
+    _file(np.stack([NOISE] * 6, 1), 48_000), _file(NOISE, 44_100, "OGG"), _file(NOISE, 8000, "WAV", "PCM_U8"),
+    _file(np.zeros(4800), 16_000), _file(np.sign(NOISE), 44_100), _file(NOISE * 1e30, 16_000, "WAV", "DOUBLE")])
+def test_any_rate_and_number_of_channels(sound):
+    for name in ("sound/spectral", "sound/yamnet"):
+        if entries()[name].entry.at_hand():
+            assert np.isfinite(get(name).encode([sound])).all()
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2_147_483_647])
+def test_a_file_with_an_absurd_rate(rate):
+    with pytest.raises(InputError, match="samples per second"):
+        read_sound(_file(NOISE[:100], rate))
+
+
+def test_a_file_with_infinity():
+    with pytest.raises(InputError, match="not finite"):
+        read_sound(_file(np.array([0.1, np.inf]), 16_000, "WAV", "FLOAT"))
+
+
 def test_yamnet_front_end_against_its_test_spectra():
     from emonotes.atlas.folders import encoder_folder
 
@@ -269,6 +376,60 @@ def test_lab_agrees_with_skimage():
 
 
 # --- text and its weights
+
+
+LONG = {"words": "happy rain " * 9_091, "one word": "a" * 100_000, "emoji": "🙂" * 100_000, "no spaces": "日本語" * 33_334,
+        "accents": "a" + "\u0301\u0327" * 50_000, "signs": "!?" * 50_000, "zeros": "a\0" * 50_000, "white": "a" + " " * 99_999}
+
+
+@pytest.mark.parametrize("kind", list(LONG))
+def test_a_hundred_thousand_characters(kind):
+    vector, = MiniLM().encode([LONG[kind]])
+    assert np.isfinite(vector).all() and np.isclose(np.linalg.norm(vector), 1, atol=1e-5)
+
+
+def test_a_long_text_is_its_beginning():
+    long, cut = MiniLM().encode(["the rain fell softly on the roof and " * 3_000, "the rain fell softly on the roof and " * 100])
+    assert np.allclose(long, cut, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["🙂", "😭😭😭", "👩‍👩‍👧‍👦", "🇦🇹", "ich bin so glücklich", "私はとても幸せです", "أنا سعيد جدا", "אני שמח מאוד",
+                                  "มีความสุข", "\ud83d", "\u202eevil", "٣", "<b>&amp;</b>", "\x00a", "'; DROP TABLE embeddings; --"])
+def test_emoji_and_other_languages_give_a_vector(text):
+    vector, = MiniLM().encode([text])
+    assert np.isfinite(vector).all() and np.isclose(np.linalg.norm(vector), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u3000", None, 3.5, float("nan"), b"bytes", ["a"]])
+def test_no_text(text):
+    with pytest.raises(InputError, match="item 1: "):
+        MiniLM().encode(["fine", text])
+
+
+def test_one_core_or_two_give_the_same():
+    import torch
+
+    texts, before = [f"sentence {i} about a lake " * (i % 40 + 1) for i in range(150)], torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = MiniLM().encode(texts)
+        torch.set_num_threads(2)
+        assert np.allclose(MiniLM().encode(texts), one, atol=1e-6) and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_weights_laid_out_change_nothing_and_are_left_out_without_onednn(monkeypatch):
+    import torch
+
+    layers = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Linear(7, 3, bias=False))
+    given = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = layers(given)
+        monkeypatch.setattr(text, "_onednn", lambda layer: (_ for _ in ()).throw(AttributeError("no such operator")))
+        assert torch.equal(text.laid_out(layers)(given), expected)
+        monkeypatch.undo()
+        assert torch.allclose(text.laid_out(layers)(given), expected, atol=1e-6)
 
 
 def test_minilm_equals_sentence_transformers_semantics():

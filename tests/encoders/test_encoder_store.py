@@ -140,6 +140,67 @@ def test_read_only_file_is_still_read(filled, monkeypatch):
     assert store.encode(encoder, ["quite new"]).shape == (1, 3)
 
 
+def test_file_is_mapped_for_reading(filled):
+    import emonotes.encoders.store as module
+
+    store, encoder, _ = filled
+    connection = module._connect(store.path(encoder), write=False)
+    assert connection.execute("PRAGMA mmap_size").fetchone()[0] > 2e9
+    assert connection.execute("PRAGMA page_size").fetchone()[0] == 16_384
+    connection.close()
+
+
+def test_bad_item_is_named_by_its_place_in_the_whole_list(filled):
+    store, encoder, _ = filled
+
+    class Picky(Length):
+        def check(self, item):
+            if item == "bad":
+                raise InputError("'bad' is bad; give another")
+            return item
+
+    with pytest.raises(InputError, match="^item 702: 'bad' is bad"):
+        store.encode(Picky(), [*TEXTS, *(f"new {i}" for i in range(102)), "bad", "fine"])
+    assert sum(n for n, in sqlite3.connect(store.path(encoder)).execute("SELECT count(*) FROM embeddings")) == 600
+    with pytest.raises(InputError, match="^'bad' is bad"):
+        store.encode(Picky(), ["bad"])
+
+
+def test_unknown_engine_and_missing_ray(filled, monkeypatch):
+    store, encoder, expected = filled
+    with pytest.raises(InputError, match="no engine 'spark'.*local, ray"):
+        store.encode(encoder, ["a"], engine="spark")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r'pip install "ray\[data\]"'):
+        store.encode(encoder, ["quite new"], engine="ray")
+    assert np.array_equal(store.encode(encoder, TEXTS, engine="ray"), expected), "what is kept needs no Ray"
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same(tmp_path, monkeypatch):
+    pytest.importorskip("ray.data")
+    from emonotes.atlas.workers import ray_session
+    from emonotes.encoders.base import get
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    store, colours, minilm = Store(tmp_path, quiet=True), get("colour/cielab"), get("text/minilm")
+    shades, texts = [f"#{i * 997:06x}" for i in range(2500)], [f"text {i} about a lake " * (i % 7 + 1) for i in range(1200)]
+    with ray_session() as ray:
+        assert np.array_equal(store.encode(colours, shades, engine="ray"), colours.encode(shades))
+        assert np.abs(store.encode(minilm, texts, engine="ray") - minilm.encode(texts)).max() < 1e-5
+        with pytest.raises(InputError, match="^item 2501: .*reddish"):
+            store.encode(colours, [*shades, "#123", "reddish"], engine="ray")
+        monkeypatch.setattr(type(colours), "version", "of next year")
+        with pytest.raises(InputError, match="same weights"):
+            store.encode(colours, shades, engine="ray")
+        with pytest.raises(InputError, match="unknown; legal names"):
+            store.encode(Length(), ["new"], engine="ray")
+        assert ray.is_initialized()
+    monkeypatch.undo()
+    monkeypatch.setattr(type(minilm), "embed", lambda *_: pytest.fail("it was computed again"))
+    store.encode(minilm, texts)
+
+
 PROGRAM = """
 import sys, numpy as np
 from emonotes.encoders.base import BaseEncoder
@@ -179,6 +240,25 @@ def test_killed_while_writing_leaves_a_usable_file(tmp_path):
     again = subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path), "1"], capture_output=True, text=True,
                            timeout=60)
     assert again.stdout.strip() == "True" and "Traceback" not in again.stderr
+
+
+def test_killed_within_a_transaction_is_undone_by_the_next_reader(filled, capsys):
+    """The file is then half rewritten, and a journal beside it says how to go back."""
+    store, encoder, expected = filled
+    program = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE embeddings SET vector = zeroblob(12), checksum = 1")
+for i in range(500):
+    connection.execute("INSERT INTO embeddings VALUES (?, ?, ?)", (os.urandom(16), bytes(5000), i))
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", program, str(store.path(encoder))], timeout=60)
+    assert list(store.folder.glob("*-journal"))
+    assert np.array_equal(store.encode(encoder, TEXTS), expected) and encoder.calls == 0
+    assert not list(store.folder.glob("*-journal")) and capsys.readouterr().err == ""
 
 
 def test_file_names_are_safe(tmp_path):
