@@ -44,9 +44,9 @@ def feel(items: Annotated[list[str], typer.Argument(help="sentences, words, file
          coverage: Annotated[float, typer.Option(help="coverage of the interval, between 0 and 1")] = 0.9,
          as_json: Json = False):
     """Where does it lie on the plane, and how sure is that?"""
-    from emonotes.pipeline import feel as feel_one
+    from emonotes.pipeline import feel_all
 
-    felt = [feel_one(item, modality, coverage) for item in items]
+    felt = feel_all(items, modality, coverage)
     if as_json:
         _print_json([asdict(f) for f in felt])
     for f in [] if as_json else felt:

@@ -43,7 +43,8 @@ def guess_modality(item) -> str:
 # %% ../nbs/06_pipeline/01_pipeline.ipynb #fc337967
 @dataclass(frozen=True)
 class Feeling:
-    """Where an item lies: the point, its interval, and how it was read. `like` names the nearest emotion words."""
+    """Where an item lies: the point, its interval, and how it was read. `like` names the nearest emotion words; an item that
+    is not `familiar` is unlike anything its sense was fitted on, and its interval is as wide as the sense's ratings."""
 
     item: str
     modality: str
@@ -55,6 +56,7 @@ class Feeling:
     coverage: float
     quadrant: int
     like: tuple[str, ...]
+    familiar: bool = True
 
     @property
     def va(self) -> np.ndarray:
@@ -63,8 +65,9 @@ class Feeling:
 
     def __str__(self):
         (v_low, v_high), (a_low, a_high) = self.valence_interval, self.arousal_interval
-        return (f"valence {self.valence:+.2f} [{v_low:+.2f}, {v_high:+.2f}]  arousal {self.arousal:+.2f} "
+        said = (f"valence {self.valence:+.2f} [{v_low:+.2f}, {v_high:+.2f}]  arousal {self.arousal:+.2f} "
                 f"[{a_low:+.2f}, {a_high:+.2f}]  Q{self.quadrant}, like {', '.join(self.like)}")
+        return said if self.familiar else f"{said}  (I do not know anything like this)"
 
 
 def nearest_words(va, count: int = 2) -> tuple[str, ...]:
@@ -83,20 +86,35 @@ def _clean(item, modality: str):
     return str(item) if isinstance(item, os.PathLike) else item
 
 # %% ../nbs/06_pipeline/01_pipeline.ipynb #1946da30
-def feel_all(items, modality: str | None = None, coverage: float = 0.9, space=None) -> list[Feeling]:
-    """`feel` for a list of items of one sense, embedded together."""
+def feel_all(items, modality=None, coverage: float = 0.9, space=None) -> list[Feeling]:
+    """`feel` for a list of items, those of one sense embedded together; answers come in the order of the items.
+
+    `modality` is one sense for all, a list with one per item, or None: each is guessed by its form.
+    """
     from emonotes.align.space import default_space
 
-    items = list(items)
+    items, space = list(items), space or default_space()
     if not items:
         raise InputError("the list of items is empty; give at least one thing to feel")
-    modality, space = modality or guess_modality(items[0]), space or default_space()
-    items = [_clean(item, modality) for item in items]
-    key = space.key(modality)
-    points, spans = space.va(items, modality), space.interval(items, modality, coverage)
-    return [Feeling(str(item)[:200], modality, key.split("@")[1], round(float(p[0]), 4), round(float(p[1]), 4),
-                    *(tuple(round(float(x), 4) for x in s) for s in span), coverage, int(quadrant(p)), nearest_words(p))
-            for item, p, span in zip(items, points, spans, strict=True)]
+    senses = [modality or guess_modality(item) for item in items] if modality is None or isinstance(modality, str) else list(modality)
+    if len(senses) != len(items):
+        raise InputError(f"{len(senses)} modalities for {len(items)} items do not pair up; give one for all, or one each")
+    out = [None] * len(items)
+    for sense in dict.fromkeys(senses):
+        rows = [i for i, own in enumerate(senses) if own == sense]
+        for i, felt in zip(rows, _felt([_clean(items[i], sense) for i in rows], sense, coverage, space), strict=True):
+            out[i] = felt
+    return out
+
+
+def _felt(items: list, modality: str, coverage: float, space) -> list[Feeling]:
+    """The feelings of items of one sense."""
+    encoder, found = space.key(modality).split("@")[1], space.outputs(items, modality)
+    spans = space.calibration(modality).interval(found["mean"], found["sd"], found["strange"], coverage)
+    return [Feeling(str(item)[:200], modality, encoder, *(round(float(x), 4) for x in point),
+                    *(tuple(round(float(x), 4) for x in side) for side in span), coverage, int(quadrant(point)),
+                    nearest_words(point), not strange)
+            for item, point, span, strange in zip(items, found["mean"], spans, found["strange"].tolist(), strict=True)]
 
 
 def feel(item, modality: str | None = None, coverage: float = 0.9, space=None) -> Feeling:

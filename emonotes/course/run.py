@@ -27,16 +27,20 @@ def fit_table(out: Path, tiny: bool, seed: int, say=print) -> Path:
     inputs = blake2b(f"{package_hash()} {describe_inputs()} {tiny} {seed}".encode()).hexdigest()
     if _unchanged(stamp, inputs, [table, out / "space" / "space.json"]):
         return table
-    from emonotes.align.fit import FitConfig, calibrate, cross_validate, fit, gather, held_out_table
+    from emonotes.align.fit import FitConfig, fit
+    from emonotes.align.heldout import calibrate, cross_validate, held_out_table
+    from emonotes.align.ratings import gather
     from emonotes.atlas.build import load
 
-    config = FitConfig(steps=60, cap=150, seed=seed) if tiny else FitConfig(seed=seed)
+    config = FitConfig(steps=60, seed=seed) if tiny else FitConfig(seed=seed)
     say("reading the atlas and embedding its stimuli")
-    data = gather(load(), config)
+    data = gather(load(), *([150] if tiny else []))
     say("five folds, no shared group")
     predicted = cross_validate(data, config, folds=3 if tiny else 5)
     rows = held_out_table(data, predicted, draws=100 if tiny else 500, seed=seed)
-    calibrate(fit(data, config), data, predicted).save(out / "space")
+    space = fit(data, config, progress=True, checkpoint=out / "space" / "fit.safetensors")
+    calibrate(space, data, predicted).save(out / "space")
+    (out / "space" / "fit.safetensors").unlink(missing_ok=True)
     write_text(table, rows.write_csv(float_precision=6))
     write_text(stamp, inputs)
     return table
