@@ -188,7 +188,7 @@ def standings(stimuli: Stimuli, answers: dict, draws: int = 1000, baseline: str 
 
 # %% ../../nbs/04_align/17_fusion_trials.ipynb #fe1a14f2
 DUELS = (("early", "late, precision"), ("middle", "late, precision"), ("early", "middle"),
-         ("side by side, ridge", "late, ridge"), ("early", "side by side, ridge"))
+         ("side by side, ridge", "late, ridge"), ("middle", "late, ridge"), ("early", "late, ridge"))
 
 
 def duels(stimuli: Stimuli, answers: dict, draws: int = 1000, pairs=DUELS) -> pl.DataFrame:
