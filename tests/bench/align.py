@@ -21,6 +21,7 @@ from emonotes.course.record import record
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
 SEEDS = range(5)
+FIELDS = ("low", "high", "n")
 
 
 def how(part: str) -> str:
@@ -116,6 +117,92 @@ def senses() -> dict:
         for row in best.to_dicts()}
 
 
+def studied(part: str, table: pl.DataFrame, model: str, column: str, names: dict[str, str], unit: str) -> dict:
+    """Figures of one model of a study's table by the values of `column`; the whole table goes to results/<part>.csv."""
+    from emonotes.atlas.folders import write_beside
+
+    write_beside(RESULTS / f"{part}.csv", lambda path: table.write_csv(path, float_precision=4))
+    rows = {row[column]: row for row in table.filter(pl.col("model") == model).to_dicts()}
+    return {name: figure(rows[key]["value"], part, unit=unit, **{f: rows[key][f] for f in FIELDS}) for key, name in names.items()}
+
+
+def emobank() -> dict:
+    """Sentences on the official split, in valence, arousal and dominance."""
+    from emonotes.studies import emobank as study
+
+    return studied("emobank", study.study(SEEDS), study.BEST, "scale", {s: f"emobank_{s.lower()}" for s in "VAD"}, "r on the official test")
+
+
+def words() -> dict:
+    """Words that no training source names, in any language."""
+    from emonotes.studies import words as study
+
+    return studied("words", study.study(SEEDS), study.BEST, "dimension", {"valence": "words_v", "arousal": "words_a"},
+                   "r, families of words kept whole")
+
+
+def oasis() -> dict:
+    """Photographs, themes kept whole, and what is left of it on silhouettes."""
+    from emonotes.studies import oasis as study
+
+    found = studied("oasis", study.study(SEEDS), study.ELECTED, "coordinate", {"valence": "oasis_v", "arousal": "oasis_a"},
+                    "r, themes kept whole")
+    return found | {"oasis_across": figure(study.across().to_dicts(), "oasis", n=2, unit="r on silhouettes, trained on photographs")}
+
+
+def keller() -> dict:
+    """Pleasantness of molecules, laboratories left out, and the DREAM test set."""
+    from emonotes.studies import keller as study
+
+    table = study.study(SEEDS).with_columns(coordinate=pl.lit("valence"))
+    return studied("keller", table, study.CHOSEN, "coordinate", {"valence": "keller_v"}, "r, molecules kept whole") | {
+        "keller_laboratories": figure(study.laboratories(SEEDS).to_dicts(), "keller", unit="r, one laboratory left out"),
+        "keller_dream": figure(study.dream(SEEDS).to_dicts(), "keller", unit="r on the 69 test molecules of the challenge")}
+
+
+def emopia() -> dict:
+    """Quadrant, arousal half and valence half of piano clips, songs kept whole."""
+    from emonotes.studies import emopia as study
+
+    return studied("emopia", study.study(SEEDS), study.AVERAGE, "measure", {m: f"emopia_{m}" for m in study.MEASURES},
+                   "accuracy, songs kept whole")
+
+
+def vgmidi() -> dict:
+    """Valence and arousal of game tunes, games kept whole."""
+    from emonotes.studies import vgmidi as study
+
+    return studied("vgmidi", study.study(SEEDS), study.AVERAGE, "dimension", {"valence": "vgmidi_v", "arousal": "vgmidi_a"},
+                   "r, games kept whole")
+
+
+def tastants() -> dict:
+    """Tastes of molecules, on the published split and by scaffold."""
+    from emonotes.studies import tastants as study
+
+    table, found = study.study(SEEDS), {}
+    for split, ending in (("scaffold", "_scaffold"), ("published", "")):
+        found |= studied("tastants", table.filter(pl.col("split") == split), "Morgan + forest", "taste",
+                         {taste: f"taste_{taste}{ending}" for taste in ("sweet", "bitter", "sour")}, f"AUROC, {split} split")
+    table.write_csv(RESULTS / "tastants.csv", float_precision=4)
+    return found
+
+
+def fusion() -> dict:
+    """Early, middle and late fusion on stimuli of two or more senses."""
+    from emonotes.align.fusion_trials import study
+    from emonotes.atlas.build import load
+
+    return {f"fusion_{name}": figure(table.to_dicts(), "fusion", n=len(table)) for name, table in study(load()).items()}
+
+
+def adapter() -> dict:
+    """The shipped LoRA on texts and words it has not seen."""
+    from emonotes.studies.text_adapter import study
+
+    return {"text_adapter": figure(study().to_dicts(), "adapter", unit="r on val and test rows")}
+
+
 def encoders() -> dict:
     """Every encoder of every sense, weighed; writes results/encoders.csv."""
     from emonotes.align.choice import choose, weigh
@@ -134,7 +221,8 @@ def encoders() -> dict:
     return said
 
 
-PARTS = {part.__name__: part for part in (losses, embedding, space, matrix, senses, encoders)}
+PARTS = {part.__name__: part for part in (losses, embedding, emobank, words, oasis, keller, emopia, vgmidi, tastants, senses, fusion,
+                                          adapter, space, matrix, encoders)}
 
 
 def main(*names: str) -> None:
