@@ -82,7 +82,10 @@ def rendered(contents: list[str]) -> list:
 
 # %% ../../nbs/04_align/13_ratings.ipynb #f024a298
 CHOSEN: dict[str, tuple[str, ...]] = {
-    "image": ("image/mobilenetv2", "image/affective"),
+    "word": ("text/minilm+word/glove", "text/minilm"),
+    "image": ("image/efficientnet-lite2+image/class-words", "image/affective"),
+    "music": ("score/features+score/harmony+score/gesture",),
+    "odour": ("molecule/morgan+molecule/percepts",),
     "sound": ("sound/yamnet", "sound/spectral"),
 }
 
