@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from .percepts import PLACES, pairs_and_torsions
 
 from ..atlas.folders import data_folder, encoder_folder
 from .base import BaseEncoder, encoder, verified
 from .molecule import read_smiles
+from .percepts import PLACES, pairs_and_torsions
 from ..errors import InputError
 
 # %% ../../nbs/03_encoders/14_odorants.ipynb #0203668c

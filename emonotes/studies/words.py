@@ -25,8 +25,8 @@ from ..encoders.chargrams import Chargrams
 from ..encoders.glove import Glove, glove_folder
 from ..encoders.sensorimotor import Sensorimotor, base_forms, norms_at_hand
 from ..encoders.store import Store
-from ..encoders.text import MiniLM, as_text, mean_pool, token_batches
-from .emobank import RandomMiniLM
+from ..encoders.text import MiniLM, as_text
+from .emobank import RandomMiniLM, layer_means
 
 # %% ../../nbs/08_studies/02_words.ipynb #22494d26
 def families(words) -> list[str]:
@@ -100,21 +100,8 @@ class Layers(BaseEncoder):
     def embed(self, ready) -> np.ndarray:
         """Each word in each way, side by side."""
         tokenizer, body = fresh_body()
-        plain = [self._means(tokenizer, body, ready, (0, 3, 6))]
-        return np.concatenate(plain + [self._means(tokenizer, body, [p.format(w) for w in ready], (6,)) for p in PHRASES], 1)
-
-    @staticmethod
-    def _means(tokenizer, body, texts, layers) -> np.ndarray:
-        import torch
-
-        tokens = tokenizer(texts, truncation=True, max_length=32)["input_ids"]
-        out = np.empty((len(texts), 384 * len(layers)), np.float32)
-        for rows in token_batches([len(t) for t in tokens]):
-            batch = tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
-            with torch.inference_mode():
-                hidden = body.eval()(**batch, output_hidden_states=True).hidden_states
-            out[rows] = torch.cat([mean_pool(hidden[k], batch["attention_mask"]) for k in layers], 1).numpy()
-        return out
+        plain = [layer_means(tokenizer, body, ready, (0, 3, 6), 32)]
+        return np.concatenate(plain + [layer_means(tokenizer, body, [p.format(w) for w in ready], (6,), 32) for p in PHRASES], 1)
 
 
 class Body(Sensorimotor):
