@@ -41,7 +41,7 @@ def chapters(nbs: str | Path = "nbs", only: Iterable[str] | None = None) -> list
 
 
 def chapter_name(path: Path, nbs: Path) -> str:
-    """`04_align/02_losses` for nbs/04_align/02_losses.ipynb."""
+    """`04_align/01_losses` for nbs/04_align/01_losses.ipynb."""
     return path.relative_to(nbs).with_suffix("").as_posix()
 
 
