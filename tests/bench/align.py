@@ -130,7 +130,8 @@ def emobank() -> dict:
     """Sentences on the official split, in valence, arousal and dominance."""
     from emonotes.studies import emobank as study
 
-    return studied("emobank", study.study(SEEDS), study.BEST, "scale", {s: f"emobank_{s.lower()}" for s in "VAD"}, "r on the official test")
+    return studied("emobank", study.study(SEEDS), f"{study.BEST}, {len(SEEDS)} seeds averaged", "scale",
+                   {s: f"emobank_{s.lower()}" for s in "VAD"}, "r on the official test")
 
 
 def words() -> dict:
@@ -164,8 +165,16 @@ def emopia() -> dict:
     """Quadrant, arousal half and valence half of piano clips, songs kept whole."""
     from emonotes.studies import emopia as study
 
-    return studied("emopia", study.study(SEEDS), study.AVERAGE, "measure", {m: f"emopia_{m}" for m in study.MEASURES},
+    return studied("emopia", study.study(SEEDS, heard=False), study.AVERAGE, "measure", {m: f"emopia_{m}" for m in study.MEASURES},
                    "accuracy, songs kept whole")
+
+
+def emopia_heard() -> dict:
+    """The same clips rendered and heard by musicnn, and read by the language model, beside their controls (an hour more)."""
+    from emonotes.studies import emopia as study
+
+    return studied("emopia_heard", study.study(SEEDS), "musicnn + logistic", "measure", {m: f"emopia_heard_{m}" for m in study.MEASURES},
+                   "accuracy, songs kept whole, musicnn on the rendered clips")
 
 
 def vgmidi() -> dict:
@@ -221,7 +230,7 @@ def encoders() -> dict:
     return said
 
 
-PARTS = {part.__name__: part for part in (losses, embedding, emobank, words, oasis, keller, emopia, vgmidi, tastants, senses, fusion,
+PARTS = {part.__name__: part for part in (losses, embedding, emobank, words, oasis, keller, emopia, emopia_heard, vgmidi, tastants, senses, fusion,
                                           adapter, space, matrix, encoders)}
 
 

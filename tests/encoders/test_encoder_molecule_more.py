@@ -2,6 +2,10 @@
 import numpy as np
 import polars as pl
 import pytest
+
+from emonotes.encoders import base
+from emonotes.encoders.flavours import Compounds, TasteVector, as_taste, components, found_in
+from emonotes.encoders.molecule import read_smiles
 from emonotes.encoders.odorants import Chemprop, Descriptors, OdourMap, messages
 from emonotes.encoders.percepts import (
     Percepts,
@@ -14,10 +18,6 @@ from emonotes.encoders.percepts import (
     train,
     unrated,
 )
-
-from emonotes.encoders import base
-from emonotes.encoders.flavours import Compounds, TasteVector, as_taste, components, found_in
-from emonotes.encoders.molecule import read_smiles
 from emonotes.errors import InputError
 
 SMELLS = ["CC(=O)OCCC(C)C", "COc1cc(C=O)ccc1O", "CC(C)CC(=O)O", "CSC"]
