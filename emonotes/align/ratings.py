@@ -83,6 +83,7 @@ def rendered(contents: list[str]) -> list:
 # %% ../../nbs/04_align/09_ratings.ipynb #f024a298
 CHOSEN: dict[str, tuple[str, ...]] = {
     "word": ("text/minilm+word/glove", "text/minilm"),
+    "food": ("text/minilm+word/glove", "text/minilm"),
     "image": ("image/efficientnet-lite2+image/class-words", "image/affective"),
     "music": ("score/features+score/harmony+score/gesture",),
     "odour": ("molecule/morgan+molecule/percepts",),
