@@ -17,14 +17,15 @@ from ..align.metrics import pearson
 from ..align.ratings import Ratings
 from ..align.trials import compare
 from ..atlas.folders import data_folder
+from ..atlas.reliability import noise_ceiling, pooled_reliability
 from ..atlas.readers.sounds import WORDS, pleasantness_eventfulness
 from ..encoders.join import Reader
 
 # %% ../../nbs/08_studies/09_senses.ipynb #1894dc6a
 @dataclass(frozen=True)
 class Task:
-    """A sense to be predicted: `plain` and `full` features `[n, d]`, ratings `va[n, 2]` (NaN: missing), `group`, and what
-    kind of figure the ratings are."""
+    """A sense to be predicted: `plain` and `full` features `[n, d]`, ratings `va[n, 2]` (NaN: missing), `group`, what
+    kind of figure the ratings are, and how reliable the means of both coordinates (NaN: not known)."""
 
     name: str
     plain: np.ndarray
@@ -32,6 +33,7 @@ class Task:
     va: np.ndarray
     group: np.ndarray
     basis: str
+    reliability: tuple[float, float]
 
 
 def _task(name: str, table: pl.DataFrame, plain, full, basis: str) -> Task:
@@ -40,7 +42,9 @@ def _task(name: str, table: pl.DataFrame, plain, full, basis: str) -> Task:
         x = np.asarray(x, np.float32).reshape(len(table), -1)
         return np.where(np.isfinite(x), x, np.nan_to_num(np.nanmean(np.where(np.isfinite(x), x, np.nan), 0)))
     va = table.select(pl.col("valence", "arousal").cast(pl.Float64)).to_numpy().astype(np.float32)
-    return Task(name, filled(plain), filled(full), va, table["group"].to_numpy().astype(str), basis)
+    told = {"valence_sd", "arousal_sd", "raters"} <= set(table.columns)
+    reliability = tuple(pooled_reliability(table, k) if told else np.nan for k in ("valence", "arousal"))
+    return Task(name, filled(plain), filled(full), va, table["group"].to_numpy().astype(str), basis, reliability)
 
 # %% ../../nbs/08_studies/09_senses.ipynb #9255fda7
 def vibrations(atlas: pl.DataFrame) -> Task:
@@ -89,8 +93,9 @@ def soundscapes() -> Task | None:
     table = pl.read_csv(path, infer_schema_length=None).with_columns(pl.col(WORDS).cast(pl.Float64))
     metrics = [name for name in table.columns if name.endswith("_Max")]
     table = pleasantness_eventfulness(table.filter(pl.all_horizontal(pl.col(WORDS).is_between(1, 5)))).group_by(
-        "LocationID", "GroupID", maintain_order=True).agg(pl.col("valence_raw", "arousal_raw").mean(),
-                                                          pl.col(metrics).cast(pl.Float64).mean())
+        "LocationID", "GroupID", maintain_order=True).agg(
+            pl.col("valence_raw", "arousal_raw").mean(), pl.col(metrics).cast(pl.Float64).mean(), raters=pl.len(),
+            valence_sd=pl.col("valence_raw").std(), arousal_sd=pl.col("arousal_raw").std())
     table = table.rename({"valence_raw": "valence", "arousal_raw": "arousal", "LocationID": "group"}).drop_nulls(["valence", metrics[0]])
     return _task("soundscape", table, table["LAeq_L(A)_Max"].to_numpy(), table.select(metrics).to_numpy(), "rated")
 
@@ -125,7 +130,8 @@ def _both(task: Task, seeds, kinds) -> dict[str, list[np.ndarray]]:
 
 def study(seeds=range(5), tiny: bool = False, atlas: pl.DataFrame | None = None, draws: int = 1000,
           made: Callable = tasks) -> pl.DataFrame:
-    """Per sense, coordinate and model: r with 95 % interval over groups, the gain over the physical feature, n, basis."""
+    """Per sense, coordinate and model: r with 95 % interval over groups, the gain over the physical feature, n, basis, the raters'
+    ceiling and the share of it (null where the raters' spread is not known)."""
     from emonotes.atlas.build import load
 
     out, kinds = [], ("line",) if tiny else ("line", "memory", "forest")
@@ -136,6 +142,8 @@ def study(seeds=range(5), tiny: bool = False, atlas: pl.DataFrame | None = None,
             if known.sum() >= 20:
                 table = compare({name: [run[known, k] for run in each] for name, each in runs.items()}, task.va[known, k],
                                 task.group[known], pearson, "physical feature", draws)
-                out.append(table.with_columns(sense=pl.lit(task.name), coordinate=pl.lit(coordinate), basis=pl.lit(task.basis)))
-    return pl.concat(out).select("sense", "coordinate", "model", "value", "low", "high", "gain", "gain_low", "gain_high",
-                                 "seed_sd", "n", "basis")
+                out.append(table.with_columns(sense=pl.lit(task.name), coordinate=pl.lit(coordinate), basis=pl.lit(task.basis),
+                                              ceiling=pl.lit(float(noise_ceiling(task.reliability[k]))).fill_nan(None)))
+    found = pl.concat(out).with_columns(share=pl.col("value") / pl.col("ceiling"))
+    return found.select("sense", "coordinate", "model", "value", "low", "high", "gain", "gain_low", "gain_high", "seed_sd", "n", "basis",
+                        "ceiling", "share")

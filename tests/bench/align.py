@@ -60,9 +60,11 @@ def embedding() -> dict:
 def space() -> dict:
     """Every sense held out, five seeds: the table, coverage, the make-up and the time of the fit, the matrix of senses."""
     from emonotes.align.fit import FitConfig, fit, make_up
-    from emonotes.align.heldout import coverage_table, cross_validate, held_out_table
+    from emonotes.align.heldout import coverage_table, cross_validate, held_out_table, with_ceilings
     from emonotes.align.ratings import gather
     from emonotes.atlas.build import load
+    from emonotes.atlas.reliability import reliability_table
+    from emonotes.atlas.use import Atlas
 
     data = gather(load())
     start, clock = time.perf_counter(), time.process_time()
@@ -70,7 +72,8 @@ def space() -> dict:
     seconds, processor = time.perf_counter() - start, time.process_time() - clock
     runs = [cross_validate(data, FitConfig(seed=seed)) for seed in SEEDS]
     covered = coverage_table(data, runs).filter(pl.col("n") >= 200)
-    table = held_out_table(data, runs[0])
+    atlas = Atlas.load()
+    table = with_ceilings(held_out_table(data, runs[0]), data, reliability_table(atlas.rows.collect(), atlas.ratings.collect(), 100))
     return {"fit_all_s": figure(seconds, "space", unit="s, all senses from kept embeddings, 2 cores", n=len(data)),
             "fit_all_cpu_s": figure(processor, "space", unit="processor seconds"),
             "senses": figure(table.to_dicts(), "space", n=len(table), unit="Pearson r on unseen groups"),
