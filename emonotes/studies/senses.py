@@ -17,8 +17,8 @@ from ..align.metrics import pearson
 from ..align.ratings import Ratings
 from ..align.trials import compare
 from ..atlas.folders import data_folder
-from ..atlas.reliability import noise_ceiling, pooled_reliability
 from ..atlas.readers.sounds import WORDS, pleasantness_eventfulness
+from ..atlas.reliability import noise_ceiling, pooled_reliability
 from ..encoders.join import Reader
 
 # %% ../../nbs/08_studies/09_senses.ipynb #1894dc6a
