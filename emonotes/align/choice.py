@@ -90,7 +90,8 @@ def judged(x, d, seeds, folds: int = 5, kinds=("line", "forest")) -> list[np.nda
 def weigh(rows: pl.DataFrame, names: list[str] | None = None, seeds=range(5), draws: int = 500, store=None,
           kinds=("line", "forest"), priced: int = 100) -> pl.DataFrame:
     """One row per candidate for the rated `rows` of one sense, best first: `value`, `low`, `high` (mean r of V and A, 95 %
-    over groups), `gain_low`, `gain_high` against the best, and what it costs, measured on `priced` items.
+    over groups), `gain_low`, `gain_high` against the best, and what it costs, measured on `priced` items. All are judged by the
+    rows that are fair to every one (see `Ratings`).
 
     `InputError` when the rows are of several senses, or no encoder reads them.
     """
@@ -98,13 +99,14 @@ def weigh(rows: pl.DataFrame, names: list[str] | None = None, seeds=range(5), dr
     if len(senses) != 1:
         raise InputError(f"the rows are of {len(senses)} senses ({', '.join(sorted(senses))}); choose for one at a time")
     names, items = names or candidates(senses[0]), rows["content"].to_list()
-    predicted, d = {}, None
+    predicted, rated, d = {}, rows.select("valence", "arousal").to_numpy().astype(float), None
     for name in names:
         x = vectors(name, items, store)
         d = arrays(rows, senses[0], name, x)
         predicted[name] = judged(x, d, seeds, kinds=kinds)
-    best = max(predicted, key=lambda name: np.mean([agreement(run, d.va) for run in predicted[name]]))
-    table = compare(predicted, d.va, d.group, agreement, baseline=best, draws=draws).rename({"model": "encoder"})
+        rated[np.zeros(len(x), bool) if d.fair is None else ~d.fair] = np.nan
+    best = max(predicted, key=lambda name: np.mean([agreement(run, rated) for run in predicted[name]]))
+    table = compare(predicted, rated, d.group, agreement, baseline=best, draws=draws).rename({"model": "encoder"})
     return table.join(pl.DataFrame([cost(name, items[:priced]) for name in names]), on="encoder", maintain_order="left")
 
 # %% ../../nbs/04_align/13_choice.ipynb #3ac52f34

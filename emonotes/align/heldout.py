@@ -73,15 +73,18 @@ def cross_validate(data: dict[str, Ratings], config: FitConfig | None = None, fo
             if len(rows):
                 x = data[key].x[rows]
                 found[key].append((rows, outputs(middles[key], x) | baselines(middles[key], train[key], x, config.seed)))
-    return {key: _joined(parts, fold[key]) for key, parts in found.items() if parts}
+    return {key: _joined(parts, fold[key], data[key].fair) for key, parts in found.items() if parts}
 
 
-def _joined(parts: list, fold: np.ndarray) -> OutOfFold:
-    """The folds' answers put in the order of the rows; NaN where a fold had nothing to train on."""
+def _joined(parts: list, fold: np.ndarray, fair) -> OutOfFold:
+    """The folds' answers put in the order of the rows; NaN where a fold had nothing to train on, or the encoder was."""
     out = {name: np.full((len(fold), *value.shape[1:]), np.nan, np.float32) for name, value in parts[0][1].items()}
     for rows, told in parts:
         for name, value in told.items():
             out[name][rows] = value
+    if fair is not None:
+        for value in out.values():
+            value[~fair] = np.nan
     return OutOfFold(**out, fold=fold)
 
 # %% ../../nbs/04_align/12_heldout.ipynb #7b8d7f1e
@@ -139,6 +142,7 @@ def coverage_table(data: dict[str, Ratings], runs: list[dict[str, OutOfFold]], l
             share = counted[:, k]
             if np.isfinite(share).any():
                 low, high = np.nanquantile(share, [0.025, 0.975])
-                rows.append({"sense": d.modality, "encoder": d.encoder, "coordinate": name,
-                             "n": int(np.isfinite(d.va[:, k]).sum()), "coverage": float(np.nanmean(share)), "low": low, "high": high})
+                n = int(np.isfinite(d.va[:, k] + runs[0][key].mean[:, k]).sum())
+                rows.append({"sense": d.modality, "encoder": d.encoder, "coordinate": name, "n": n,
+                             "coverage": float(np.nanmean(share)), "low": low, "high": high})
     return pl.DataFrame(rows)

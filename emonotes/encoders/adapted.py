@@ -64,8 +64,10 @@ def adapter_at_hand() -> bool:
 class AffectMiniLM(MiniLM):
     """MiniLM with an adapter (by default the shipped one) added to its weights: 384 numbers of length 1.
 
-    Trained on rows of the atlas whose split is `train`: its vectors of other rows are fair to test on, of those not.
+    Trained on rows of the atlas whose split is `train` (`taught`): its vectors of other rows are fair to test on, of those not.
     """
+
+    taught = True
 
     def __init__(self, folder=None):
         super().__init__()
