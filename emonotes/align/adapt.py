@@ -136,7 +136,8 @@ def start_head(model: TextRegressor, x: np.ndarray, y: np.ndarray) -> None:
 
 # %% ../../nbs/04_align/14_adapt.ipynb #c4719669
 def known_loss(predicted, y, kind: str = "mse"):
-    """Squared error over the known entries of `y[n, k]`, or 1 - CCC averaged over columns with 8 or more known rows."""
+    """Squared error over the known entries of `y[n, k]`, or 1 - CCC averaged over columns with 8 or more known rows, plus a tenth of
+    the squared error."""
     known, y = ~torch.isnan(y), torch.nan_to_num(y)
     square = ((predicted - y) ** 2)[known].mean()
     columns = [k for k in range(y.shape[1]) if known[:, k].sum() >= 8]

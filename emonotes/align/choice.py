@@ -9,6 +9,7 @@ __all__ = ['Lot', 'candidates', 'vectors', 'cost', 'agreement', 'judged', 'weigh
 import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import blake2b
 from multiprocessing import get_context
 
 import numpy as np
@@ -32,7 +33,7 @@ class Lot:
 
     def encode(self, items) -> np.ndarray:
         """Vectors `float32[n, 64]`."""
-        seeds = [int.from_bytes(base.content_bytes(item)[-8:], "big") + len(base.content_bytes(item)) for item in items]
+        seeds = [int.from_bytes(blake2b(base.content_bytes(item), digest_size=8).digest(), "big") for item in items]
         return np.stack([np.random.default_rng(s).normal(size=self.dim) for s in seeds]).astype(np.float32)
 
 

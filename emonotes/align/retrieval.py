@@ -17,7 +17,7 @@ from ..errors import InputError
 def va_distance(query_va, gallery_va) -> np.ndarray:
     """Distances `float64[n, m]` of rated points; a NaN coordinate does not count, and a pair that shares none has NaN.
 
-    The squared distance is the mean over the shared coordinates, times two (as in `emonotes.align.losses.va_kernel`).
+    The squared distance is the mean over the shared coordinates, times two (as in `emonotes.align.losses.plane_distance`).
     """
     query, gallery = (as_va(va, missing=True).astype(float).reshape(-1, 2) for va in (query_va, gallery_va))
     gap = (query[:, None] - gallery[None]) ** 2

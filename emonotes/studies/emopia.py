@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCORE', 'CANDIDATES', 'MEMBERS', 'AVERAGE', 'WHOLE', 'PUBLISHED', 'MEASURES', 'clips', 'ears', 'views', 'logistic',
-           'words', 'trees', 'boosting', 'kernel', 'apart', 'predicted', 'song_wise', 'quadrant_accuracy',
+           'bag_logistic', 'trees', 'boosting', 'kernel', 'apart', 'predicted', 'song_wise', 'quadrant_accuracy',
            'arousal_accuracy', 'valence_accuracy', 'judged', 'study']
 
 # %% ../../nbs/08_studies/06_emopia.ipynb #41dc858e
@@ -76,7 +76,7 @@ def _placed(x, y, asked):
     return ready, y, new
 
 
-def words(x, y, asked, seed: int) -> np.ndarray:
+def bag_logistic(x, y, asked, seed: int) -> np.ndarray:
     """Logistic regression on bags, which are on one scale already."""
     from sklearn.linear_model import LogisticRegression
 
@@ -132,7 +132,7 @@ CANDIDATES = {
     "hand-made + boosting": ("features", boosting),
     "harmony + logistic": ("harmony", logistic),
     "gesture + logistic": ("gesture", logistic),
-    "bags + logistic": ("bags", words),
+    "bags + logistic": ("bags", bag_logistic),
     "three measurements + logistic": ("dense", logistic),
     "three measurements, V and A apart": ("dense", apart),
     "three measurements + kernel": ("dense", kernel),

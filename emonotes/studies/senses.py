@@ -125,12 +125,12 @@ def _both(task: Task, seeds, kinds) -> dict[str, list[np.ndarray]]:
         d = Ratings("", "", x, task.va, noise, task.group, task.group, (task.basis,))
         return judged(x, d, seeds, min(FOLDS, len(set(task.group))), kinds)
     constant = [np.tile(np.nanmean(task.va, 0), (len(task.va), 1)) for _ in seeds]
-    return {"all features": told(task.full), "physical feature": told(task.plain), "the mean": constant}
+    return {"all features": told(task.full), "plain feature": told(task.plain), "the mean": constant}
 
 
 def study(seeds=range(5), tiny: bool = False, atlas: pl.DataFrame | None = None, draws: int = 1000,
           made: Callable = tasks) -> pl.DataFrame:
-    """Per sense, coordinate and model: r with 95 % interval over groups, the gain over the physical feature, n, basis, the raters'
+    """Per sense, coordinate and model: r with 95 % interval over groups, the gain over the plain feature, n, basis, the raters'
     ceiling and the share of it (null where the raters' spread is not known)."""
     from emonotes.atlas.build import load
 
@@ -141,7 +141,7 @@ def study(seeds=range(5), tiny: bool = False, atlas: pl.DataFrame | None = None,
             known = np.isfinite(task.va[:, k])
             if known.sum() >= 20:
                 table = compare({name: [run[known, k] for run in each] for name, each in runs.items()}, task.va[known, k],
-                                task.group[known], pearson, "physical feature", draws)
+                                task.group[known], pearson, "plain feature", draws)
                 out.append(table.with_columns(sense=pl.lit(task.name), coordinate=pl.lit(coordinate), basis=pl.lit(task.basis),
                                               ceiling=pl.lit(float(noise_ceiling(task.reliability[k]))).fill_nan(None)))
     found = pl.concat(out).with_columns(share=pl.col("value") / pl.col("ceiling"))

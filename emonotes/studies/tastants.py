@@ -174,7 +174,7 @@ def study(seeds=range(5), tiny: bool = False, splits=("published", "scaffold")) 
     """One row per split, model and taste: AUROC with 95 % interval; `published` is FART's own figure on the published split. The split
     'published, no twins' is the published one without test molecules whose skeleton stands in training.
 
-    `tiny`: a tenth of the molecules and one seed. `InputError` without the list of tastants.
+    `tiny`: a twentieth of the molecules and one seed. `InputError` without the list of tastants.
     """
     table, seeds, draws = tastants(), [0] if tiny else list(seeds), 100 if tiny else 500
     if tiny:

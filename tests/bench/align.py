@@ -110,13 +110,14 @@ def matrix() -> dict:
 
 
 def senses() -> dict:
-    """Six small senses by physical features."""
+    """Six small senses, by one plain feature and by all that is at hand."""
+    from emonotes.atlas.folders import write_beside
     from emonotes.studies.senses import study
 
     table = study(SEEDS)
+    write_beside(RESULTS / "senses.csv", lambda path: table.write_csv(path, float_precision=4))
     best = table.filter(pl.col("model") == "all features")
-    return {"small_senses": figure(table.to_dicts(), "senses", n=len(table))} | {
-        f"{row['sense']}_{row['coordinate'][0]}": figure(row["value"], "senses", low=row["low"], high=row["high"], n=row["n"])
+    return {f"{row['sense']}_{row['coordinate'][0]}": figure(row["value"], "senses", low=row["low"], high=row["high"], n=row["n"])
         for row in best.to_dicts()}
 
 
