@@ -42,8 +42,8 @@ def _task(name: str, table: pl.DataFrame, plain, full, basis: str) -> Task:
         x = np.asarray(x, np.float32).reshape(len(table), -1)
         return np.where(np.isfinite(x), x, np.nan_to_num(np.nanmean(np.where(np.isfinite(x), x, np.nan), 0)))
     va = table.select(pl.col("valence", "arousal").cast(pl.Float64)).to_numpy().astype(np.float32)
-    told = {"valence_sd", "arousal_sd", "raters"} <= set(table.columns)
-    reliability = tuple(pooled_reliability(table, k) if told else np.nan for k in ("valence", "arousal"))
+    told = {"valence_sd", "arousal_sd", "raters"} <= set(table.columns) and "category" not in basis
+    reliability = tuple(pooled_reliability(table, k) or np.nan if told else np.nan for k in ("valence", "arousal"))
     return Task(name, filled(plain), filled(full), va, table["group"].to_numpy().astype(str), basis, reliability)
 
 # %% ../../nbs/08_studies/09_senses.ipynb #9255fda7
