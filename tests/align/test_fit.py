@@ -2,13 +2,15 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from emonotes.align import fit, heldout, middle, space
-from emonotes.align.ratings import Ratings
+from emonotes.align import ratings as ratings_module
+from emonotes.align.ratings import Ratings, arrays
 from emonotes.errors import InputError
 
 
@@ -122,3 +124,26 @@ def test_a_truncated_space_is_one_sentence(tmp_path):
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(InputError, match="cannot be read"):
         space.load_space(tmp_path / "space")
+
+
+def test_rows_that_taught_the_encoder_teach_but_are_not_judged():
+    d = toy(200, 3, groups=50)
+    fair = np.arange(200) % 4 == 0
+    all_rows, some = (heldout.cross_validate({"a@x": one}, LIGHT, progress=False)["a@x"] for one in (d, replace(d, fair=fair)))
+    assert np.isnan(some.mean[~fair]).all() and np.isnan(some.novelty[~fair]).all()
+    assert np.array_equal(some.mean[fair], all_rows.mean[fair]), "they teach as before"
+    table = heldout.held_out_table({"a@x": replace(d, fair=fair)}, {"a@x": some}, draws=20)
+    assert table["n"].to_list() == [50, 50]
+    space_ = heldout.calibrate(fit.fit({"a@x": d}, LIGHT), {"a@x": replace(d, fair=fair)}, {"a@x": some})
+    assert np.isfinite(space_.calibrations["a@x"].reach).any()
+
+
+def test_a_taught_encoder_is_fair_outside_of_train(monkeypatch):
+    import polars as pl
+
+    rows = pl.DataFrame({"valence": [0.1, 0.2], "arousal": [0.0, 0.1], "valence_sd": [None, 0.1], "arousal_sd": [None, 0.1], "raters": [None, 4],
+                         "basis": ["rated"] * 2, "group": ["a", "b"], "source": ["s"] * 2, "split": ["train", "test"]},
+                        schema_overrides={"valence_sd": pl.Float64, "arousal_sd": pl.Float64, "raters": pl.Int64})
+    assert arrays(rows, "text", "text/minilm", np.zeros((2, 3))).fair is None
+    monkeypatch.setattr(ratings_module, "taught", lambda encoder: True)
+    assert arrays(rows, "text", "text/any", np.zeros((2, 3))).fair.tolist() == [False, True]
