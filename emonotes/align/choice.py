@@ -38,8 +38,8 @@ class Lot:
 
 
 def candidates(modality: str) -> list[str]:
-    """The encoders at hand that read a modality of the atlas, and the control."""
-    found = [name for name, factory in base.entries().items() if modality in factory.entry.reads and usable(name)]
+    """The encoders at hand that read a modality of the atlas (without `hf:`, which needs the name of a model), and the control."""
+    found = [name for name, factory in base.entries().items() if modality in factory.entry.reads and usable(name) and not name.endswith(":")]
     return [*found, Lot.name]
 
 

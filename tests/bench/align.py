@@ -230,7 +230,7 @@ def encoders() -> dict:
         found = weigh(rows, seeds=SEEDS)
         tables.append(found.with_columns(sense=pl.lit(modality)))
         said[f"encoder_{modality}"] = figure(choose(found)[1], "encoders", n=len(found))
-    write_beside(RESULTS / "encoders.csv", lambda path: pl.concat(tables).write_csv(path, float_precision=4))
+        write_beside(RESULTS / "encoders.csv", lambda path: pl.concat(tables).write_csv(path, float_precision=4))
     return said
 
 
