@@ -54,9 +54,11 @@ def vibrations(atlas: pl.DataFrame) -> Task:
     return _task("vibration", rows, x[:, :3], x, "rated")
 
 
-def colours(atlas: pl.DataFrame) -> Task:
-    """Colours that people judged (no equations): happy-sad and the like, so the valence is a proxy."""
+def colours(atlas: pl.DataFrame) -> Task | None:
+    """Colours that people judged (no equations): happy-sad and the like, so the valence is a proxy; None where there are none."""
     rows = atlas.filter((pl.col("modality") == "colour") & ~pl.col("source").is_in(["valdez_mehrabian"]))
+    if not len(rows):
+        return None
     rgb = [[int(code[i : i + 2], 16) for i in (1, 3, 5)] for code in rows["content"]]
     return _task("colour", rows, rgb, Reader("colour/cielab")(rows["content"].to_list()), ", ".join(sorted(set(rows["basis"]))))
 
