@@ -18,7 +18,7 @@ import torch
 
 from .metrics import pearson
 from .ratings import arrays
-from .regressors import affordable, fit_vote
+from .regressors import affordable, fit_vote, standardised
 from .trials import compare, out_of_fold
 from ..encoders import base
 from ..encoders.join import Reader, parts_of, usable
@@ -80,8 +80,7 @@ def judged(x, d, seeds, folds: int = 5, kinds=("line", "forest")) -> list[np.nda
     use = [kind for kind in kinds if affordable(kind, *x.shape)]
 
     def fit_predict(part, va, test, seed, groups):
-        centre, scale = part["x"].mean(0), part["x"].std(0)
-        ready, new = (((rows - centre) / np.where(scale > 1e-6, scale, 1)).clip(-6, 6) for rows in (part["x"], test["x"]))
+        ready, new = standardised(part["x"], test["x"])
         with torch.inference_mode():
             return fit_vote(ready, va, part["noise"], groups, seed, use)[0](torch.as_tensor(new)).numpy()
 

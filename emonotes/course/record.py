@@ -1,4 +1,4 @@
-"""Recorded figures: results/<part>.json, written by code alone and read by README, book and ledger."""
+"""Recorded figures: results/<part>.json and tables beside them, written by code alone and read by README, book and ledger."""
 
 import json
 from pathlib import Path
@@ -18,3 +18,16 @@ def record(part: str, figures: dict[str, dict], folder: str | Path = "results") 
     held = json.loads(path.read_text(encoding="utf-8"))["figures"] if path.exists() else {}
     write_text(path, json.dumps({"figures": dict(sorted((held | figures).items()))}, indent=1, ensure_ascii=False) + "\n")
     return path
+
+
+def show_recorded(part: str, columns: list[str] | None = None, folder: str | Path = "../../results") -> None:
+    """Print the table that the last full run left in `<folder>/<part>.csv`, or its given columns; a sentence where there is none."""
+    import polars as pl
+
+    path = Path(folder) / f"{part}.csv"
+    if not path.is_file():
+        print(f"no full run is recorded here; `python tests/bench/align.py {part}` makes one")
+        return
+    with pl.Config(tbl_rows=100, tbl_cols=16, tbl_width_chars=200, fmt_str_lengths=60, float_precision=3, tbl_hide_column_data_types=True):
+        table = pl.read_csv(path)
+        print(table.select(columns) if columns else table)

@@ -11,6 +11,8 @@ __all__ = ['SCALES', 'PUBLISHED', 'TASKS', 'FULL', 'CANDIDATES', 'ONCE', 'BEST',
 import time
 from collections.abc import Callable
 from functools import cache, cached_property
+from hashlib import blake2b
+from importlib.resources import files
 
 import numpy as np
 import polars as pl
@@ -185,15 +187,18 @@ BEST = "kernel and full averaged"
 AVERAGES = {BEST: ("depths of MiniLM, plain and adapted + kernel", "MiniLM, full")}
 
 # %% ../../nbs/08_studies/02_emobank.ipynb #38495e0a
-def kept(name: str, seed: int, train: pl.DataFrame, test: pl.DataFrame) -> tuple[np.ndarray, float]:
-    """Predictions `[n, 3]` of a candidate and the processor seconds they took, from the cache where they are there."""
-    safe = "".join(c if c.isalnum() else "-" for c in name)
-    path = cache_folder() / "studies" / f"emobank-{safe}-{len(train)}-{len(test)}-{seed}.npz"
+def kept(study: str, name: str, seed: int, train: pl.DataFrame, test: pl.DataFrame, predict: Callable) -> tuple[np.ndarray, float]:
+    """Predictions `float32[n, k]` of a candidate and the processor seconds they took, from the cache where the same code made them
+    of the same rows. `study` is the name of its module."""
+    code = [files("emonotes").joinpath(f"{part}.py") for part in ("align/adapt", "align/kernels", "encoders/text", f"studies/{study}")]
+    code += [shipped_adapter() / "adapter_model.safetensors"] if adapter_at_hand() else []
+    made_of = [name.encode(), str(seed).encode(), train.write_csv().encode(), test.write_csv().encode(), *(c.read_bytes() for c in code)]
+    path = cache_folder() / "studies" / f"{study}-{blake2b(b'|'.join(made_of), digest_size=16).hexdigest()}.npz"
     if path.is_file():
         with np.load(path) as file:
             return file["said"], float(file["seconds"])
     begin = time.process_time()
-    said = np.asarray(CANDIDATES[name](train, test, seed), np.float32)
+    said = np.asarray(predict(train, test, seed), np.float32)
     seconds = time.process_time() - begin
     def write(beside):
         with open(beside, "wb") as file:
@@ -223,7 +228,7 @@ def study(seeds=range(5), tiny: bool = False, names=None, side: str = "test", on
         names = names or ["the mean", "character n-grams + ridge", "MiniLM + ridge", "MiniLM, LoRA"]
     test, picked = asked.filter(pl.col("split") == side), (asked["split"] == side).to_numpy()
     names = [name for name in names or CANDIDATES if adapter_at_hand() or not any(word in name for word in ("intermediate", "adapted"))]
-    made = {name: [kept(name, s, train, asked) for s in (list(seeds)[:1] if name in once else seeds)] for name in names}
+    made = {name: [kept("emobank", name, s, train, asked, CANDIDATES[name]) for s in (list(seeds)[:1] if name in once else seeds)] for name in names}
     runs = {name: [said[picked] for said, _ in made[name]] for name in names}
     cost = {name: float(np.mean([seconds for _, seconds in made[name]])) for name in names}
     runs |= averaged(runs)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ..align.metrics import accuracy
+from ..align.regressors import standardised
 from ..align.trials import compare, out_of_fold
 from ..encoders.base import get
 from ..encoders.join import usable
@@ -49,12 +50,6 @@ def views(contents, heard: bool = True, store: Store | None = None) -> dict[str,
     return found | ({name: store.encode(encoder, contents) for name, encoder in ears().items()} if heard else {})
 
 # %% ../../nbs/08_studies/06_emopia.ipynb #d16d7cf2
-def _ready(x, asked) -> tuple[np.ndarray, np.ndarray]:
-    """Training and test rows, standardised by the training rows, within -4..4."""
-    centre, scale = x.mean(0), x.std(0)
-    return tuple(((rows - centre) / np.where(scale > 1e-6, scale, 1)).clip(-4, 4) for rows in (x, asked))
-
-
 def _whole(model, x, y, asked) -> np.ndarray:
     """Probabilities `[m, 4]` of a fitted classifier; a quadrant that the training rows lack has 0."""
     out = np.zeros((len(asked), 4))
@@ -72,7 +67,7 @@ def logistic(x, y, asked, seed: int) -> np.ndarray:
 
 def _placed(x, y, asked):
     """Standardised training rows, labels and standardised test rows."""
-    ready, new = _ready(x, asked)
+    ready, new = standardised(x, asked, limit=4)
     return ready, y, new
 
 

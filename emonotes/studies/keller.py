@@ -16,7 +16,7 @@ import polars as pl
 
 from ..align.choice import Lot
 from ..align.metrics import pearson
-from ..align.regressors import FITS
+from ..align.regressors import FITS, standardised
 from ..align.trials import compare, fold_of
 from ..atlas.folders import data_folder
 from ..atlas.reliability import noise_ceiling, pooled_reliability
@@ -80,8 +80,7 @@ def fitted(kind: str, x, y, asked, seed: int) -> np.ndarray:
     """Predictions `float[m]` for `asked[m, d]` by a regressor of the pipeline (`line`, `memory` or `forest`), fitted on `x[n, d]`."""
     import torch
 
-    centre, scale = x.mean(0), x.std(0)
-    ready, new = (((rows - centre) / np.where(scale > 1e-6, scale, 1)).clip(-6, 6).astype(np.float32) for rows in (x, asked))
+    ready, new = standardised(x, asked)
     va = np.stack([y, np.full(len(y), np.nan)], 1).astype(np.float32)
     with torch.inference_mode():
         return FITS[kind](ready, va, None, seed)(torch.as_tensor(new)).numpy()[:, 0]

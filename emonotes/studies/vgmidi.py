@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ..align.metrics import pearson
-from ..align.regressors import FITS
+from ..align.regressors import FITS, standardised
 from ..align.trials import compare, out_of_fold
 from ..encoders.base import get
 from ..encoders.join import usable
@@ -66,18 +66,12 @@ def quadrant_clips(heard: bool = False, limit: int | None = None) -> tuple[np.nd
     return views(rows["content"].to_list(), heard)["dense"], (corner - corner.mean(0)) / corner.std(0)
 
 # %% ../../nbs/08_studies/07_vgmidi.ipynb #7d273fe3
-def _standard(x, *others):
-    """Rows by the mean and SD of the first array, within -4..4, as float32."""
-    centre, scale = x.mean(0), x.std(0)
-    return [((rows - centre) / np.where(scale > 1e-6, scale, 1)).clip(-4, 4).astype(np.float32) for rows in (x, *others)]
-
-
 def regressor(kind: str):
     """A `fit_predict` of a regressor of the pipeline: `line`, `memory` or `forest`."""
     def fit_predict(x, y, asked, seed, groups):
         import torch
 
-        ready, new = _standard(x, asked)
+        ready, new = standardised(x, asked, limit=4)
         with torch.inference_mode():
             return FITS[kind](ready, y.astype(np.float32), None, seed)(torch.as_tensor(new)).numpy()
     return fit_predict
@@ -88,9 +82,9 @@ def with_clips(extra, weight: float = 0.1, own: float = 1.0, penalty: float = 10
     def fit_predict(x, y, asked, seed, groups):
         from sklearn.linear_model import Ridge
 
-        ready, new = _standard(x, asked)
+        ready, new = standardised(x, asked, limit=4)
         centre, scale = y.mean(0), y.std(0)
-        rows, targets = np.concatenate([ready, _standard(extra[0])[0]]), np.concatenate([(y - centre) / scale, extra[1]])
+        rows, targets = np.concatenate([ready, standardised(extra[0], limit=4)[0]]), np.concatenate([(y - centre) / scale, extra[1]])
         weights = np.repeat([own, weight], [len(x), len(extra[0])])
         return Ridge(penalty).fit(rows[weights > 0], targets[weights > 0], weights[weights > 0]).predict(new) * scale + centre
     return fit_predict

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TARGETS', 'COLUMNS', 'PHRASES', 'ADAPTED', 'CANDIDATES', 'BEST', 'AVERAGES', 'families', 'lexicon', 'words_at_hand',
-           'allowed', 'Layers', 'Body', 'both_rated', 'frozen', 'adapted', 'mean_of', 'kept', 'out_of_fold', 'ceilings',
+           'allowed', 'Layers', 'Body', 'both_rated', 'frozen', 'adapted', 'mean_of', 'out_of_fold', 'ceilings',
            'chosen', 'study']
 
 # %% ../../nbs/08_studies/03_words.ipynb #9cd772fc
@@ -18,7 +18,7 @@ from ..align.adapt import AdaptConfig, adapt, fresh_body
 from ..align.kernels import kernel_ridge, ridge, trees
 from ..align.metrics import pearson
 from ..align.trials import compare, fold_of
-from ..atlas.folders import cache_folder, write_beside
+from ..atlas.folders import cache_folder
 from ..atlas.reliability import noise_ceiling, pooled_reliability
 from ..encoders.base import BaseEncoder
 from ..encoders.chargrams import Chargrams
@@ -26,7 +26,7 @@ from ..encoders.glove import Glove, glove_folder
 from ..encoders.sensorimotor import Sensorimotor, base_forms, norms_at_hand
 from ..encoders.store import Store
 from ..encoders.text import MiniLM, as_text
-from .emobank import RandomMiniLM, layer_means
+from .emobank import RandomMiniLM, kept, layer_means
 
 # %% ../../nbs/08_studies/03_words.ipynb #22494d26
 def families(words) -> list[str]:
@@ -173,27 +173,13 @@ AVERAGES = {"kernel and ridge averaged": (BEST, "all, with sensorimotor and GloV
             "kernel and adapted averaged": (BEST, "MiniLM adapted (LoRA)")}
 
 # %% ../../nbs/08_studies/03_words.ipynb #fa1d9fd4
-def kept(name: str, seed: int, fold: int, train: pl.DataFrame, test: pl.DataFrame) -> np.ndarray:
-    """Predictions `[n, 2]` of a candidate for one fold, from the cache where they are there."""
-    safe = "".join(c if c.isalnum() else "-" for c in name)
-    path = cache_folder() / "studies" / f"words-{safe}-{len(train)}-{len(test)}-{seed}-{fold}.npy"
-    if path.is_file():
-        return np.load(path, allow_pickle=False)
-    said = np.asarray(CANDIDATES[name](train, test, seed), np.float32)
-    def write(beside):
-        with open(beside, "wb") as file:
-            np.save(file, said)
-    write_beside(path, write)
-    return said
-
-
 def out_of_fold(name: str, table: pl.DataFrame, seed: int, folds: int = 5) -> np.ndarray:
     """Predictions `[n, 2]` for every rated word of the lexicon by models that never saw its family, each fold to SD 1."""
     rated = both_rated(table)
     fold, said = fold_of(rated["family"].to_numpy(), folds, seed), np.zeros((len(rated), 2))
     for f in range(folds):
         test = rated.filter(pl.Series(fold == f))
-        said[fold == f] = _spread(kept(name, seed, f, allowed(table, test), test))
+        said[fold == f] = _spread(kept("words", name, seed, allowed(table, test), test, CANDIDATES[name])[0])
     return said
 
 # %% ../../nbs/08_studies/03_words.ipynb #b0f68c74
