@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from emonotes.atlas.folders import write_beside
 from emonotes.course.record import record
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,11 @@ def figure(value, part: str, **more) -> dict:
     """A figure with four digits and the command behind it."""
     plain = {name: round(float(x), 4) if isinstance(x, float | np.floating) else x for name, x in {"value": value, **more}.items()}
     return plain | {"how": how(part)}
+
+
+def written(table: pl.DataFrame, part: str) -> None:
+    """The whole table of a part as results/<part>.csv, which its chapter shows."""
+    write_beside(RESULTS / f"{part}.csv", lambda path: table.write_csv(path, float_precision=4))
 
 
 def losses() -> dict:
@@ -113,11 +119,10 @@ def matrix() -> dict:
 
 def senses() -> dict:
     """Six small senses, by one plain feature and by all that is at hand."""
-    from emonotes.atlas.folders import write_beside
     from emonotes.studies.senses import study
 
     table = study(SEEDS)
-    write_beside(RESULTS / "senses.csv", lambda path: table.write_csv(path, float_precision=4))
+    written(table, "senses")
     best = table.filter(pl.col("model") == "all features")
     return {f"{row['sense']}_{row['coordinate'][0]}": figure(row["value"], "senses", low=row["low"], high=row["high"], n=row["n"])
         for row in best.to_dicts()}
@@ -125,9 +130,7 @@ def senses() -> dict:
 
 def studied(part: str, table: pl.DataFrame, model: str, column: str, names: dict[str, str], unit: str) -> dict:
     """Figures of one model of a study's table by the values of `column`; the whole table goes to results/<part>.csv."""
-    from emonotes.atlas.folders import write_beside
-
-    write_beside(RESULTS / f"{part}.csv", lambda path: table.write_csv(path, float_precision=4))
+    written(table, part)
     rows = {row[column]: row for row in table.filter(pl.col("model") == model).to_dicts()}
     return {name: figure(rows[key]["value"], part, unit=unit, **{f: rows[key][f] for f in FIELDS}) for key, name in names.items()}
 
@@ -199,7 +202,7 @@ def tastants() -> dict:
     for split, ending in (("scaffold", "_scaffold"), ("published", "")):
         found |= studied("tastants", table.filter(pl.col("split") == split), "Morgan + forest", "taste",
                          {taste: f"taste_{taste}{ending}" for taste in ("sweet", "bitter", "sour")}, f"AUROC, {split} split")
-    table.write_csv(RESULTS / "tastants.csv", float_precision=4)
+    written(table, "tastants")
     return found
 
 
@@ -215,7 +218,9 @@ def adapter() -> dict:
     """The shipped LoRA on texts and words it has not seen."""
     from emonotes.studies.text_adapter import study
 
-    return {"text_adapter": figure(study().to_dicts(), "adapter", unit="r on val and test rows")}
+    table = study()
+    written(table, "adapter")
+    return {"text_adapter": figure(table.to_dicts(), "adapter", unit="r on val and test rows")}
 
 
 def encoders() -> dict:
@@ -223,7 +228,6 @@ def encoders() -> dict:
     from emonotes.align.choice import choose, weigh
     from emonotes.align.ratings import thin
     from emonotes.atlas.build import load
-    from emonotes.atlas.folders import write_beside
     from emonotes.atlas.sources import fitting
 
     atlas, tables, said = load().filter(pl.col("source").is_in(fitting())), [], {}
@@ -232,7 +236,7 @@ def encoders() -> dict:
         found = weigh(rows, seeds=SEEDS)
         tables.append(found.with_columns(sense=pl.lit(modality)))
         said[f"encoder_{modality}"] = figure(choose(found)[1], "encoders", n=len(found))
-        write_beside(RESULTS / "encoders.csv", lambda path: pl.concat(tables).write_csv(path, float_precision=4))
+        written(pl.concat(tables), "encoders")
     return said
 
 

@@ -29,7 +29,7 @@ import re, torch
 from emonotes.align.losses import rank_n_contrast
 torch.set_num_threads({threads})
 z = torch.nn.functional.normalize(torch.randn({n}, {d}), dim=1).requires_grad_()
-rank_n_contrast(z, (torch.rand({n} // {views}, 2) * 2 - 1).repeat({views}, 1)).backward()
+rank_n_contrast(z, torch.rand({n}, 2) * 2 - 1).backward()
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
 
@@ -105,12 +105,12 @@ def rnc_first_call(pairs: int = 3, n: int = 1024, threads: int = THREADS) -> dic
     return _summary(*map(list, zip(*taken, strict=True)))
 
 
-def rnc_memory(n: int = 8192, views: int = 1) -> float:
+def rnc_memory(n: int = 8192) -> float:
     """Peak resident memory in GB of a fresh process, torch included, that runs forward and backward once on `n` rows.
 
     Read from Linux's process table: what `getrusage` gives a child starts from the peak of the process that started it.
     """
-    script = MEMORY.format(n=n, d=DIMENSIONS, views=views, threads=THREADS)
+    script = MEMORY.format(n=n, d=DIMENSIONS, threads=THREADS)
     said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     return int(said) * 1024 / 1e9
 
