@@ -67,10 +67,8 @@ def match(item: Annotated[str, typer.Argument(help="what to start from")],
     _print_json(found.to_dicts()) if as_json else _table(found, f"{item} in '{to}'")
 
 
-def _point(text: str | None):
+def _point(text: str):
     """`0.5,-0.2` as two numbers."""
-    if text is None:
-        return None
     try:
         valence, arousal = (float(part) for part in text.split(","))
     except ValueError:
@@ -79,21 +77,35 @@ def _point(text: str | None):
 
 
 @app.command()
-def compose(item: Annotated[str | None, typer.Argument(help="what to play; or give --va")] = None,
+def compose(items: Annotated[list[str] | None, typer.Argument(help="what to play: one thing, or several that the piece follows in order")] = None,
             modality: Modality = None,
-            va: Annotated[str | None, typer.Option(help="a point instead of an item: valence,arousal (--va=-0.5,0.3)")] = None,
-            seconds: Annotated[float, typer.Option(help="length, 1 to 600")] = 20.0,
+            va: Annotated[list[str] | None, typer.Option(help="a point instead of an item: valence,arousal (--va=-0.5,0.3); "
+                                                         "several make a path")] = None,
+            story: Annotated[Path | None, typer.Option(help="a text file whose paragraphs the piece follows")] = None,
+            seconds: Annotated[float, typer.Option(help="length, 1 to 1800")] = 20.0,
             seed: Seed = 0,
             out: Annotated[Path | None, typer.Option("--out", "-o", help="folder, or path without ending")] = None,
             as_json: Json = False):
     """What does it sound like? Writes an .ogg and a .mid."""
     from emonotes.pipeline import compose as compose_one
 
-    clip = compose_one(item, modality, _point(va), seconds, seed, out)
+    items = [*(items or []), *(_paragraphs(story) if story else [])]
+    modality = "text" if story and modality is None else modality
+    clip = compose_one(items[0] if len(items) == 1 else items or None, modality, [_point(text) for text in va] if va else None, seconds, seed, out)
     if as_json:
         return _print_json(asdict(clip))
-    typer.echo("\n".join(filter(None, [str(clip.feeling) if clip.feeling else None, clip.words,
-                                       f"{clip.seconds:.0f} s: {clip.ogg}  {clip.mid}"])))
+    typer.echo("\n".join([*map(str, clip.feelings), clip.words, f"{clip.seconds:.0f} s: {clip.ogg}  {clip.mid}"]))
+
+
+def _paragraphs(path: Path) -> list[str]:
+    """The paragraphs of a text file."""
+    try:
+        found = [part.strip() for part in path.read_text(encoding="utf-8").split("\n\n") if part.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' cannot be read as a text ({type(error).__name__}); give a plain text file in UTF-8") from error
+    if not found:
+        raise InputError(f"'{path}' holds no paragraph; write at least one sentence")
+    return found
 
 
 Sources = Annotated[list[str] | None, typer.Argument(help="source ids (see `emonotes atlas list`); all if left out")]

@@ -67,7 +67,7 @@ def make_clips(out: Path, sentence: str, seed: int, seconds: float = 20.0) -> li
 
 def told(clip: dict) -> str:
     """One clip in four lines."""
-    felt = clip["feeling"]
+    felt = clip["feelings"][0]
     spans = [f"{name} {felt[name]:+.2f} [{felt[f'{name}_interval'][0]:+.2f}, {felt[f'{name}_interval'][1]:+.2f}]"
              for name in ("valence", "arousal")]
     return (f"{clip['title']}\n  {'  '.join(spans)}  (90 % interval; read by {felt['encoder']})\n"

@@ -11,6 +11,7 @@ import numpy as np
 from .base import BaseEncoder, encoder
 from .harmony import chroma, home_of, pitched, sounding
 from .score import ScoreFeatures, read_score
+from ..music.plan import tempo_of
 
 # %% ../../nbs/03_encoders/17_music_lm.ipynb #dd974d1d
 def on_the_beat(score, tempo: float):
@@ -26,28 +27,24 @@ def on_the_beat(score, tempo: float):
     return score
 
 # %% ../../nbs/03_encoders/17_music_lm.ipynb #d1382bc4
-LONGEST = 504
+LONGEST = 1023
 
 
 def sentence_of(score) -> np.ndarray:
-    """What the model reads of a score, `int64[<= 512]`: begin, the seven words of its plan, its first 504 words in C major or A minor."""
-    from dataclasses import replace
-
-    from emonotes.music.lm import transpose
-    from emonotes.music.plan import plan_of, plan_tokens, tempo_of
-    from emonotes.music.tokens import encode
+    """What the model reads of a score, `int64[<= 1024]`: begin, then its first 1,023 words in C major or A minor."""
+    from emonotes.music.sentences import piece_of, transpose
 
     anchor = home_of(chroma(sounding(pitched(score))).sum(0))[1]
-    ids = transpose(encode(on_the_beat(score, tempo_of(score))), -anchor if anchor <= 6 else 12 - anchor)
-    plan = plan_of(score)
-    return np.concatenate([[1], plan_tokens(replace(plan, tonic=(plan.tonic - anchor) % 12)), ids[:LONGEST]]).astype(np.int64)
+    piece = piece_of(on_the_beat(score, tempo_of(score)))
+    moved = transpose(piece.ids, piece.rows, -anchor if anchor <= 6 else 12 - anchor)
+    return np.concatenate([[1], moved[:LONGEST]]).astype(np.int64)
 
 # %% ../../nbs/03_encoders/17_music_lm.ipynb #22ee5a6c
 @encoder("score/lm", reads=("music",), preference=-3)
 class MusicLM(BaseEncoder):
     """Mean and standard deviation, over the words of a piece, of the last hidden states of our music model; weights are shipped."""
 
-    dim, version, batch, content = 512, "1", 32, ScoreFeatures.content
+    dim, version, batch, content = 640, "2", 32, ScoreFeatures.content
 
     def model(self):
         """The language model, ready to read."""
@@ -68,7 +65,7 @@ class MusicLM(BaseEncoder):
         rows = []
         with torch.inference_mode():
             for sentence in ready:
-                states = self.model().model(input_ids=torch.from_numpy(sentence)[None]).last_hidden_state[0, 8:]
+                states = self.model().model(input_ids=torch.from_numpy(sentence)[None]).last_hidden_state[0, 1:]
                 rows.append(torch.cat([states.mean(0), states.std(0, correction=0)]).numpy())
         return np.stack(rows)
 

@@ -22,7 +22,7 @@ from ..errors import InputError
 from .chords import tone_roll
 from .plan import FIELDS, FIRST, WORD_FIELDS
 from .sentences import Piece, piece_of, reworded, transpose, vocabulary
-from .tokens import kinds_of, notes_of_score, read_score, tokenizer
+from .tokens import notes_of_score, read_score, tokenizer
 
 # %% ../../nbs/05_music/06_corpora.ipynb #525797a0
 def sixteenth_phase(onsets) -> tuple[float, float]:

@@ -166,7 +166,7 @@ def plans_of_tokens(ids, tempo=120.0) -> list[Plan]:
 WORDS = {
     "tempo": ([66, 76, 108, 120, 156], ["largo", "adagio", "andante", "moderato", "allegro", "presto"]),
     "majorness": ([-0.12, 0, 0.12], ["clear minor", "minor", "major", "clear major"]),
-    "tension": ([1.0, 1.3, 1.6], ["at rest", "calm harmony", "restless harmony", "tense harmony"]),
+    "tension": ([1.25, 1.45, 1.65], ["at rest", "calm harmony", "restless harmony", "tense harmony"]),
     "density": ([1, 2, 3.5, 5.5], ["sparse", "light", "flowing", "busy", "dense"]),
     "texture": ([1.4, 2.2, 3.2], ["single voice", "two voices", "full", "massive"]),
     "register": ([54, 60, 68, 74], ["very low", "low", "middle", "high", "very high"]),

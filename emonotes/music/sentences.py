@@ -100,9 +100,11 @@ def weave(remi, rows, ends: bool = True, leave_open=()) -> np.ndarray:
 
 
 def notes_only(ids) -> np.ndarray:
-    """The REMI words of a sentence, without plan, chords, beginning and end."""
+    """The REMI words of a sentence, without plan, chords, beginning and end, and without places where only a chord stood."""
     ids = np.asarray(ids, dtype=np.int64)
-    return ids[(ids < vocabulary().chords) & (ids > 2)]
+    remi = ids[(ids < vocabulary().chords) & (ids > 2)]
+    kinds = kinds_of(remi)
+    return remi[(kinds != "Position") | (np.append(kinds[1:], "Bar") == "Pitch")]
 
 # %% ../../nbs/05_music/05_sentences.ipynb #2d786b53
 def tempo_between(score, bars) -> np.ndarray:
