@@ -1,0 +1,70 @@
+"""Speed of writing music: against real time, and against `generate` of transformers on the same weights, runs side by side."""
+
+import time
+
+import numpy as np
+import torch
+
+from emonotes.align.metrics import resamples
+from emonotes.music.composing import plans_for, seconds_of, write
+from emonotes.music.lm import load_lm
+from emonotes.music.sampling import Decoder
+from emonotes.music.sentences import heads, left_words
+
+POINTS = [(0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5)]
+
+
+def _spread(values) -> dict:
+    """Median and its 95 % bootstrap interval."""
+    medians = [np.median(np.asarray(values)[some]) for some in resamples(range(len(values)), 1000)]
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return {"value": float(np.median(values)), "low": float(low), "high": float(high), "n": len(values)}
+
+
+def real_time(pieces: int, runs: int = 5, seconds: float = 60.0) -> dict:
+    """Seconds of music per second of computing, `pieces` written together, over `runs` and the four quadrant centres in turn."""
+    ratios = []
+    for run in range(runs + 1):
+        plans = [plans_for(POINTS[(run + k) % 4], seconds, seed=run * pieces + k) for k in range(pieces)]
+        start = time.perf_counter()
+        write(plans, seed=list(range(pieces)), progress=False)
+        ratios.append(sum(map(seconds_of, plans)) / (time.perf_counter() - start))
+    return _spread(ratios[1:])
+
+
+def _theirs(model, prompt, count: int):
+    words = {"max_new_tokens": count, "min_new_tokens": count}
+    return model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, **words)[:, prompt.shape[1]:]
+
+
+@torch.inference_mode()
+def _ours(model, prompt, count: int):
+    """The likeliest words, `int64[1, count]`; the end is not allowed, as with `min_new_tokens`."""
+    decoder, words = Decoder(model, len(prompt), prompt.shape[1] + count), []
+    logits = decoder.feed(prompt)
+    for _ in range(count):
+        logits[:, 2] = -torch.inf
+        words.append(logits.argmax(1, keepdim=True))
+        logits = decoder.feed(words[-1])
+    return torch.cat(words, 1)
+
+
+def generate_ratio(pairs: int = 7, count: int = 400) -> dict:
+    """How many times as fast as `generate` our decoder takes the likeliest words, which must be the same."""
+    from emonotes.music.plan import Plan
+
+    model, ratios = load_lm(), []
+    prompt = torch.as_tensor(np.concatenate([[1], heads([Plan().row], left_words(1))[0]]))[None]
+    for _ in range(pairs + 1):
+        start = time.perf_counter()
+        theirs = _theirs(model, prompt, count)
+        middle = time.perf_counter()
+        ours = _ours(model, prompt, count)
+        ratios.append((middle - start) / (time.perf_counter() - middle))
+        assert torch.equal(ours, theirs)
+    return _spread(ratios[1:])
+
+
+def test_speed_of_writing():
+    one, many, ratio = real_time(1, runs=3, seconds=30), real_time(8, runs=2, seconds=30), generate_ratio(3, 200)
+    print(f"\n{one['value']:.1f} times real time, {many['value']:.1f} times with eight together, {ratio['value']:.2f} times as fast as generate")
