@@ -224,7 +224,7 @@ def adapter() -> dict:
 
 
 def encoders() -> dict:
-    """Every encoder of every sense, weighed; writes results/encoders.csv."""
+    """Every encoder of every sense, weighed by a ridge on its embeddings; writes results/encoders.csv."""
     from emonotes.align.choice import choose, weigh
     from emonotes.align.ratings import thin
     from emonotes.atlas.build import load
@@ -233,7 +233,7 @@ def encoders() -> dict:
     atlas, tables, said = load().filter(pl.col("source").is_in(fitting())), [], {}
     for modality in sorted(atlas["modality"].unique()):
         rows = thin(atlas.filter((pl.col("modality") == modality) & pl.col("valence").is_not_null()), 800, 800)
-        found = weigh(rows, seeds=SEEDS)
+        found = weigh(rows, seeds=SEEDS, kinds=("line",))
         tables.append(found.with_columns(sense=pl.lit(modality)))
         said[f"encoder_{modality}"] = figure(choose(found)[1], "encoders", n=len(found))
         written(pl.concat(tables), "encoders")
