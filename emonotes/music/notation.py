@@ -16,7 +16,7 @@ from .pianoroll import bars_of
 from .plan import key_of
 from .tokens import notes_of_score
 
-# %% ../../nbs/05_music/11_notation.ipynb #6b021bf1
+# %% ../../nbs/05_music/11_notation.ipynb #bccf102b
 GRID = 4
 MIDDLE_C = 60
 
@@ -25,9 +25,12 @@ def _pieces(notes: np.ndarray, lines: np.ndarray) -> list[tuple]:
     """Chords `(bar, onset, length, pitches, velocity, tied from, tied to)` in beats on the grid, cut at the bar lines."""
     start = np.round(notes[:, 0] * GRID).astype(int).tolist()
     stop = np.round((notes[:, 0] + notes[:, 1]) * GRID).astype(int).tolist()
-    chords = {}
-    for a, b, pitch, velocity in zip(start, stop, notes[:, 2].astype(int), notes[:, 3], strict=True):
-        chords.setdefault((a, max(a + 1, b)), {})[int(pitch)] = velocity
+    chords, again = {}, {}
+    for a, b, pitch, velocity in sorted(zip(start, stop, notes[:, 2].astype(int).tolist(), notes[:, 3], strict=True), reverse=True):
+        b = min(max(a + 1, b), again.get(pitch, b + 1))
+        if b > a:
+            chords.setdefault((a, b), {})[pitch] = velocity
+            again[pitch] = a
     pieces = []
     for (a, b), keys in sorted(chords.items()):
         inner = [int(line) for line in lines[(lines > a) & (lines < b)]]

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..atlas.folders import write_beside
 from ..errors import InputError
-from .pianoroll import piano_roll
+from .pianoroll import piano_roll, seconds_of
 from .soundfont import shipped, tuned
 from .tokens import read_score
 
@@ -28,14 +28,18 @@ LONGEST = 2 * 60 * 60
 
 def _notes(score) -> list[tuple]:
     """Notes as `(onset, duration, pitch, velocity, program, drum)` in seconds, in time order; `InputError` if too long."""
-    rows = []
-    for track in score.to("second").tracks:
-        table = track.notes.numpy()
-        columns = [np.asarray(table[name], np.float64) for name in ("time", "duration", "pitch", "velocity")]
+    import symusic
+
+    rows, is_timed = [], isinstance(score, symusic.core.ScoreSecond)
+    score = score if is_timed else score.to("tick")
+    for track in score.tracks:
+        start, lasts, pitch, velocity = (np.asarray(track.notes.numpy()[name]) for name in ("time", "duration", "pitch", "velocity"))
+        begin, end = (start, start + lasts) if is_timed else (seconds_of(score, start), seconds_of(score, start + lasts))
+        columns = (column.tolist() for column in (begin, end - begin, pitch, velocity))
         rows += [(*row, track.program, track.is_drum) for row in zip(*columns, strict=True)]
-    end = max((row[0] + row[1] for row in rows), default=0.0)
-    if not end <= LONGEST or any(row[0] < 0 for row in rows):
-        raise InputError(f"a score from {min(row[0] for row in rows):.6g} s to {end:.6g} s cannot be rendered; "
+    first, last = min((row[0] for row in rows), default=0), max((row[0] + row[1] for row in rows), default=0)
+    if not 0 <= first <= last <= LONGEST:
+        raise InputError(f"a score that runs from {first:.6g} s to {last:.6g} s cannot be rendered; "
                          f"it must lie in 0..{LONGEST} s, so check its tempo, or cut it")
     return sorted(row for row in rows if row[1] > 0 and row[3] > 0)
 
@@ -70,7 +74,7 @@ def with_instrument(score, instrument: str | int | None):
         track.program = track.program if track.is_drum else program
     return changed
 
-# %% ../../nbs/05_music/09_render.ipynb #226fcedd
+# %% ../../nbs/05_music/09_render.ipynb #5f6f63e1
 @functools.cache
 def _synthesizer(soundfont: str | None, rate: int):
     """The synthesizer of one SoundFont."""
@@ -89,14 +93,15 @@ def _wave(player, duration: float, pitch: int, velocity: int, program: int, drum
     """One note as `float32[n, 2]`, its velocity heeded; from the nearest octave if the key has no recording."""
     import symusic
 
-    track = symusic.core.TrackSecond("", program, drum)
-    track.notes.append(symusic.core.NoteSecond(0.0, duration, pitch, velocity))
-    score = symusic.Score("second")
-    score.tracks.append(track)
-    wave = np.asarray(player.render(score, stereo=True), np.float32).T * np.float32(GAIN * (velocity / 127) ** 2)
-    if drum or wave.any() or 54 <= pitch <= 66:
-        return wave
-    return _wave(player, duration, pitch + (12 if pitch < 60 else -12), velocity, program, drum)
+    for octave in (0,) if drum else (0, 12, -12, 24, -24, 36, -36, 48, -48, 60, -60):
+        track = symusic.core.TrackSecond("", program, drum)
+        track.notes.append(symusic.core.NoteSecond(0.0, duration, int(np.clip(pitch + octave, 0, 127)), velocity))
+        score = symusic.core.ScoreSecond(480)
+        score.tracks.append(track)
+        wave = np.asarray(player.render(score, stereo=True), np.float32).T
+        if wave.any():
+            break
+    return wave * np.float32(GAIN * (velocity / 127) ** 2)
 
 
 def _mix(notes, player, rate: int, factor: float = 1.0) -> np.ndarray:
