@@ -49,7 +49,7 @@ def measured_bars(score) -> dict[str, np.ndarray]:
     return {"tempo": 60 * beats / lasts, "density": count / lasts, "loudness": mean["loudness"], "register": mean["register"],
             "articulation": mean["length"] * onsets / beats}
 
-# %% ../../nbs/05_music/10_pianoroll.ipynb #e60649fd
+# %% ../../nbs/05_music/10_pianoroll.ipynb #72816aa2
 def _draw_notes(ax, score):
     """The notes of a score in seconds as one collection, coloured by velocity."""
     from matplotlib.collections import PolyCollection
@@ -69,7 +69,7 @@ def _octaves(ax):
     low, high = ax.get_ylim()
     keys = np.arange(12 * np.ceil(low / 12), high, 12)
     keys = keys if len(keys) else np.array([np.round((low + high) / 2)])
-    ax.set_yticks(keys, [f"{'C C♯D E♭E F F♯G A♭A B♭B '[2 * int(key % 12) :][:2].strip()}{int(key // 12) - 1}" for key in keys])
+    ax.set_yticks(keys, [f"{TONICS[int(key % 12)]}{int(key // 12) - 1}" for key in keys])
     ax.grid(axis="y", color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
 
@@ -100,7 +100,7 @@ def _strip(ax, field: str, edges, asked, played):
     ax.tick_params(labelsize=7)
     ax.set_ylabel(f"{field}\n({UNITS[field]})" if field in UNITS else field, rotation=0, ha="right", va="center", fontsize=8)
 
-# %% ../../nbs/05_music/10_pianoroll.ipynb #34fbc7ea
+# %% ../../nbs/05_music/10_pianoroll.ipynb #11ad1928
 def _plan_under(ax, divider, score, plan, edges):
     """The strips of a plan below `ax`, the key in front of the bar in which it changes; the lowest strip is returned."""
     from matplotlib.lines import Line2D
@@ -135,7 +135,7 @@ def piano_roll(score, ax=None, title: str = "", plan=None):
     if not any(len(track.notes) for track in score.tracks if not track.is_drum):
         raise InputError("a score without a pitched note cannot be drawn; give one with at least one melodic track")
     below = 0 if plan is None else 0.48 * len(_asked(plan, 1)[0])
-    ax = ax or plt.subplots(figsize=(8, 2.8 + below / 0.77))[1]
+    ax = ax or plt.subplots(figsize=(8, 2.8 + 1.3 * below))[1]
     boxes, edges, divider = _draw_notes(ax, score), seconds_of(score, bars_of(score)), make_axes_locatable(ax)
     ax.figure.colorbar(boxes, cax=divider.append_axes("right", 0.1, pad=0.08), label="velocity (1..127)")
     _octaves(ax)

@@ -17,12 +17,12 @@ import numpy as np
 from ..atlas.folders import write_beside
 from ..errors import InputError
 from .pianoroll import piano_roll, seconds_of
-from .soundfont import shipped, tuned
+from .soundfont import tuned
 from .tokens import read_score
 
 # %% ../../nbs/05_music/11_render.ipynb #7234b789
 RATE = 44_100
-GAIN = 5.0
+GAIN = 2.0
 LONGEST = 2 * 60 * 60
 
 
