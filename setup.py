@@ -33,7 +33,7 @@ setup(
     license="Apache-2.0",
     keywords=cfg["keywords"],
     packages=find_packages(include=["emonotes", "emonotes.*"]),
-    package_data={"emonotes": ["pretrained/**/*", "pretrained/*"]},
+    package_data={"emonotes": ["pretrained/**/*", "pretrained/*", "music/listening_*"]},
     cmdclass={"build_py": BuildWithData},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
