@@ -1,4 +1,4 @@
-"""The command line: feel, match, compose, atlas, run. A user's mistake is one sentence and exit code 2."""
+"""The command line: feel, match, compose, listening tests, atlas, run. A user's mistake is one sentence and exit code 2."""
 
 import errno
 import json
@@ -244,6 +244,87 @@ def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty fol
 
     written = Atlas.load().export(folder, form, source or None, modality, redistributable or None)
     _print_json({"folder": written}) if as_json else typer.echo(written)
+
+
+def _composed(per_quadrant: int, seconds: float, seed: int):
+    """Clips of the composer at the centre of each quadrant, and one at the middle of the plane for practice."""
+    from tqdm import tqdm
+
+    from emonotes.affect.space import QUADRANT_CENTRES
+    from emonotes.music.listening import Clip
+    from emonotes.music.render import synthesize
+    from emonotes.pipeline import write_score
+
+    wanted = [va for va in QUADRANT_CENTRES.values() for _ in range(per_quadrant)] + [(0.0, 0.0)]
+    clips = []
+    for number, va in enumerate(tqdm(wanted, desc="composing", unit="clip", disable=None)):
+        _, score = write_score(va, seconds, seed * 1000 + number)
+        clips.append(Clip(synthesize(score), va, "emonotes", f"v{va[0]:+.1f} a{va[1]:+.1f} seed {seed * 1000 + number}"))
+    return clips[:-1], clips[-1]
+
+
+def _clips_of(table: Path | None):
+    """Clips that a .csv lists: file (from the table's folder), valence, arousal, system."""
+    import polars as pl
+
+    from emonotes.music.listening import Clip
+
+    if table is None:
+        return []
+    try:
+        rows = pl.read_csv(table)
+        return [Clip(table.parent / file, (float(valence), float(arousal)), str(system))
+                for file, valence, arousal, system in rows.select("file", "valence", "arousal", "system").iter_rows()]
+    except (OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"'{table}' is not a table of clips ({str(error).splitlines()[0]}); give a .csv with the columns file, "
+                         "valence, arousal (-1..1) and system") from None
+
+
+@app.command("listening-test")
+def listening_test(out: Annotated[Path, typer.Option("--out", "-o", help="a folder for listening.html, key.json and README.txt")],
+                   clips_per_quadrant: Annotated[int, typer.Option(help="clips to compose for each quadrant, 1 to 20")] = 4,
+                   listeners: Annotated[int, typer.Option(help="how many may take part; numbers begin at 1")] = 24,
+                   seconds: Annotated[float, typer.Option(help="length of a clip, 6 to 60; longer ones are cut")] = 20.0,
+                   also: Annotated[Path | None, typer.Option(help="a .csv of other clips (file, valence, arousal, system), "
+                                                             "such as music by people for comparison")] = None,
+                   title: Annotated[str, typer.Option(help="what the page is called; do not name what is wanted")] = "Listening test",
+                   seed: Seed = 0, as_json: Json = False):
+    """Do people hear what was meant? Composes clips and writes a page for listeners and a key for the teacher.
+
+    The page is one file that needs no network. Every listener opens it, takes a number of their own, and hands in the file
+    that it saves at the end; `emonotes listening-analyse` reads these. Keep key.json to yourself.
+    """
+    from emonotes.music import listening
+
+    if not 1 <= clips_per_quadrant <= 20:
+        raise InputError(f"{clips_per_quadrant} clips for each quadrant are not between 1 and 20; 4 make a test of ten minutes")
+    if not 6 <= seconds <= 60:
+        raise InputError(f"clips of {seconds:g} seconds are not between 6 and 60; listeners need some time, and have little")
+    others = _clips_of(also)
+    clips, practice = _composed(clips_per_quadrant, seconds, seed)
+    test = listening.listening_test(clips + others, listeners, seed, title, practice, longest=seconds)
+    written = test.write(out)
+    if as_json:
+        return _print_json(written | {"test": test.shown["test"], "clips": len(test.key["clips"])})
+    typer.echo(f"test {test.shown['test']}: {len(test.key['clips'])} clips, {test.shown['minutes']} minutes for each of "
+               f"{listeners} listeners, a page of {written['listening.html'].stat().st_size / 1e6:.1f} MB")
+    typer.echo("\n".join(map(str, written.values())))
+
+
+@app.command("listening-analyse")
+def listening_analyse(answers: Annotated[list[Path], typer.Argument(help="files that listeners saved, or folders of them")],
+                      key: Annotated[Path, typer.Option("--key", "-k", help="the key.json of the test")],
+                      seed: Seed = 0, as_json: Json = False):
+    """How well was it heard? Accuracy, confusion, sliders, agreement and a mixed model, with 95 % intervals."""
+    from emonotes.music.listening_analysis import analyse
+    from emonotes.music.listening_answers import read_answers, read_key
+
+    held = read_key(key)
+    report = analyse(read_answers(answers, held), held, seed)
+    if as_json:
+        return _print_json({name: table.to_dicts() for name, table in report.items()})
+    for name, table in report.items():
+        _table(table, name)
 
 
 @app.command()
