@@ -248,18 +248,16 @@ def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty fol
 
 def _composed(per_quadrant: int, seconds: float, seed: int):
     """Clips of the composer at the centre of each quadrant, and one at the middle of the plane for practice."""
-    from tqdm import tqdm
-
     from emonotes.affect.space import QUADRANT_CENTRES
+    from emonotes.music.composing import plans_for, write
     from emonotes.music.listening import Clip
     from emonotes.music.render import synthesize
-    from emonotes.pipeline import write_score
 
     wanted = [va for va in QUADRANT_CENTRES.values() for _ in range(per_quadrant)] + [(0.0, 0.0)]
-    clips = []
-    for number, va in enumerate(tqdm(wanted, desc="composing", unit="clip", disable=None)):
-        _, score = write_score(va, seconds, seed * 1000 + number)
-        clips.append(Clip(synthesize(score), va, "emonotes", f"v{va[0]:+.1f} a{va[1]:+.1f} seed {seed * 1000 + number}"))
+    seeds = [seed * 1000 + number for number in range(len(wanted))]
+    pieces = write([plans_for(va, seconds, own) for va, own in zip(wanted, seeds, strict=True)], seeds)
+    clips = [Clip(synthesize(piece.score), va, "emonotes", f"v{va[0]:+.1f} a{va[1]:+.1f} seed {own}")
+             for piece, va, own in zip(pieces, wanted, seeds, strict=True)]
     return clips[:-1], clips[-1]
 
 
