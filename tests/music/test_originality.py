@@ -47,6 +47,32 @@ def test_the_longest_run_is_that_of_brute_force(tmp_path_factory, pieces, clips,
                        for j in np.flatnonzero(b[:, 0] == 4 * run.piece_beat)), "the run is not where it is said to be"
 
 
+@given(PIECE, PIECE, VIEW)
+@settings(max_examples=100, deadline=None)
+def test_the_freshest_run_is_that_of_brute_force(tmp_path_factory, piece, clip, view):
+    a, b = og.symbols(clip, view).tolist(), og.symbols(piece, view).tolist()
+    best = 0
+    for i in range(len(a)):
+        for j in range(len(b)):
+            n = 0
+            while i + n < len(a) and j + n < len(b) and a[i + n] == b[j + n]:
+                n += 1
+            figures = {tuple(a[k:k + og.FIGURE]) for k in range(i, i + n - og.FIGURE + 1)}
+            best = max(best, min(n, len(figures) + og.FIGURE - 1))
+    run, = og.longest_runs([clip], og.build_index({"p": piece}, view, tmp_path_factory.mktemp("index")), by="fresh")
+    assert run.fresh == best + (best > 0 and view != "exact") and run.fresh <= run.notes
+
+
+def test_a_trill_is_long_but_not_fresh(tmp_path):
+    trill = np.array([[i / 4, 0.25, 72 + 2 * (i % 2), 80] for i in range(90)])
+    theme = line(np.random.default_rng(2), 12)
+    index = og.build_index({"trill": trill, "theme": theme}, "moved", tmp_path)
+    clip = np.concatenate([trill, theme + [40, 0, 0, 0]])
+    by = {name: og.longest_runs([clip], index, by=name)[0] for name in ("notes", "fresh")}
+    assert (by["notes"].notes, by["notes"].fresh, by["notes"].piece) == (90, 5, "trill")
+    assert by["fresh"].notes == by["fresh"].fresh == 12 and by["fresh"].piece == "theme"
+
+
 @pytest.mark.parametrize("shift", [-7, 0, 5])
 @pytest.mark.parametrize("view", ["moved", "melody"])
 def test_a_planted_copy_of_twenty_notes_is_found(tmp_path, view, shift):
@@ -126,9 +152,13 @@ def test_passages_have_the_lengths_asked_for_and_take_turns(lengths, seed):
     assert used.max() - used.min() <= 1
 
 
-@pytest.mark.parametrize("call", [lambda: og.passages([line(np.random.default_rng(0), 10)], [11]), lambda: og.build_index({}),
-                                  lambda: og.open_index("nowhere"), lambda: og.symbols(line(np.random.default_rng(0), 9), "bass"),
-                                  lambda: og.copying([], [og.Run(3, 50)]), lambda: og.copying([og.Run(3, 50)], [og.Run(50, 50)])])
+NOTES = line(np.random.default_rng(0), 10)
+
+
+@pytest.mark.parametrize("call", [lambda: og.passages([NOTES], [11]), lambda: og.build_index({}), lambda: og.open_index("nowhere"),
+                                  lambda: og.longest_runs([], None, by="bars"), lambda: og.symbols(NOTES, "bass"),
+                                  lambda: og.copying([], [og.Run(3, 3, 50)]),
+                                  lambda: og.copying([og.Run(3, 3, 50)], [og.Run(50, 50, 50)])])
 def test_mistakes_are_named(call):
     with pytest.raises(InputError, match="give|take|make|pass|shorten"):
         call()
@@ -142,12 +172,12 @@ def test_notes_that_are_none(bad):
 
 
 def test_the_verdict():
-    human = [og.Run(n, 100) for n in range(1, 101) if n < 50] * 2
+    human = [og.Run(n, n, 100) for n in range(1, 101) if n < 50] * 2
     same = og.copying(human, human)
     assert same["clean"] and same["over"] <= 0.05 < same["over_high"] and same["percentile"][48] == 1 and not same["doubles"]
-    shifted = og.copying([og.Run(48, 100)] * 50, human)
+    shifted = og.copying([og.Run(48, 48, 100)] * 50, human)
     assert not shifted["clean"] and not shifted["suspects"] and shifted["over"] == 1
-    thief = og.copying([*human, og.Run(90, 100)], [*human, og.Run(80, 100)])
+    thief = og.copying([*human, og.Run(90, 90, 100)], [*human, og.Run(80, 80, 100)])
     assert thief["suspects"] == [98] and thief["doubles"] == 1 and thief["held_out_longest"] == 49
 
 
@@ -161,5 +191,7 @@ def test_evaluate_says_clean_of_strangers_and_not_of_a_thief(tmp_path):
     training, unseen = {f"{i}": line(rng, 300) for i in range(10)}, [line(rng, 300) for _ in range(30)]
     strangers = [line(rng, 100) for _ in range(20)]
     found = og.evaluate([*strangers[1:], training["3"][:100]], training, unseen, folder=tmp_path)
-    assert set(found) == set(og.VIEWS) and all(19 in row["suspects"] and not row["clean"] for row in found.values())
-    assert all(row["generated_longest"] == 100 and row["held_out_longest"] < 10 for row in found.values())
+    rows = [row for view in og.VIEWS for row in found[view].values()]
+    assert len(rows) == 6 and all(19 in row["suspects"] and not row["clean"] for row in rows)
+    assert all(row["generated_longest"] == 100 and row["held_out_longest"] < 10 for row in rows)
+    assert og.evaluate(strangers, training, unseen, folder=tmp_path)["moved"]["fresh"]["over_low"] <= 0.05
