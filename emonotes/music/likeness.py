@@ -90,12 +90,13 @@ def table(clips, bars: int, tempi=120.0) -> dict[str, np.ndarray]:
     rows = [statistics(c, bars, float(t)) for c, t in zip(clips, np.broadcast_to(tempi, len(clips)), strict=True)]
     return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
 
-# %% ../../nbs/05_music/14_likeness.ipynb #45809490
+# %% ../../nbs/05_music/14_likeness.ipynb #cbe504bc
 def inside(ours: dict, human: dict, coverage: float = 0.95) -> dict[str, dict]:
     """For each statistic, the share of our clips inside the middle `coverage` of the human clips.
 
     `ours`, `human`: tables `{name: float[n]}` with the same names. Returns per statistic `low` and `high` of the human range,
-    both medians, `share` with its 95 % interval (`share_low`, `share_high`), and `spread`, the ratio of standard deviations.
+    both medians, `share` with its 95 % interval (`share_low`, `share_high`), and `spread`, the ratio of standard deviations (nan
+    where the human clips do not differ).
     """
     if set(ours) != set(human) or not ours:
         raise InputError(f"the tables differ in {sorted(set(ours) ^ set(human)) or 'nothing, both are empty'}; make both with table")
@@ -106,7 +107,7 @@ def inside(ours: dict, human: dict, coverage: float = 0.95) -> dict[str, dict]:
         borders = interval_of_share(share, len(values))
         found[name] = {"low": float(low), "high": float(high), "human": float(np.median(human[name])),
                        "ours": float(np.median(values)), "share": share, "share_low": borders[0], "share_high": borders[1],
-                       "spread": float(np.std(values) / wide) if wide else float("nan")}
+                       "spread": float(np.std(values) / wide) if wide > 1e-9 else float("nan")}
     return found
 
 # %% ../../nbs/05_music/14_likeness.ipynb #5d651927
