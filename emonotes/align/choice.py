@@ -6,7 +6,6 @@
 __all__ = ['Lot', 'candidates', 'vectors', 'cost', 'agreement', 'judged', 'weigh', 'choose']
 
 # %% ../../nbs/04_align/13_choice.ipynb #05ea3b4e
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from hashlib import blake2b
@@ -51,13 +50,16 @@ def vectors(name: str, items: list, store: Store | None = None) -> np.ndarray:
 def _measure(name: str, items: list) -> dict:
     """Processor seconds and memory of an encoder, measured where it runs."""
     torch.set_num_threads(1)
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    import psutil
+
+    process = psutil.Process()
+    before, start = process.memory_info().rss, time.process_time()
     parts = [Lot() if part == Lot.name else base.get(part) for part in parts_of(name)]
     [part.encode(items[:1]) for part in parts]
     built = time.process_time()
     dim = sum(part.encode(items).shape[1] for part in parts)
     end = time.process_time()
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    memory = (process.memory_info().rss - before) / 2**20
     licence = " + ".join(dict.fromkeys(getattr(part, "licence", "not stated") for part in parts))
     return {"encoder": name, "dim": dim, "start_s": built - start, "cpu_s_per_1000": (end - built) / len(items) * 1000,
             "memory_mb": memory, "licence": licence}

@@ -64,13 +64,21 @@ def controls(clips: int = 32) -> dict:
     """What 32 clips per quadrant centre sound like: means with 95 % bootstrap intervals, high against low."""
     from emonotes.affect.space import QUADRANT_CENTRES
     from emonotes.align.metrics import resamples
-    from emonotes.music.decoder import control
+    from emonotes.music.composing import write
+    from emonotes.music.decoder import load_decoder
 
-    made, out, how = control(list(QUADRANT_CENTRES.values()), clips), {}, "python tests/bench/spine.py quick"
-    obeyed = (made["major"] == made["major_asked"]).mean()
-    out["control_mode_obeyed"] = figure(obeyed, how, n=len(made))
-    for name, axis, unit in [("tempo", "arousal", "bpm, as the plan sets it"), ("density", "arousal", "notes per second"),
-                             ("loudness", "arousal", "MIDI velocity"), ("major", "valence", "share of clips")]:
+    decoder, wanted = load_decoder(), np.repeat(list(QUADRANT_CENTRES.values()), clips, axis=0)
+    pieces = [piece for start in range(0, len(wanted), 8) for piece in
+              write([decoder.plans([va] * 8, seed=start + k) for k, va in enumerate(wanted[start:start + 8])], list(range(start, start + 8)))]
+    heard = [{name: float(np.mean([getattr(plan, name) for plan in piece.heard])) for name in ("tempo", "density", "loudness", "majorness")}
+             for piece in pieces]
+    made = pl.DataFrame(heard).with_columns(valence=pl.Series(wanted[:, 0]), arousal=pl.Series(wanted[:, 1]),
+                                            obeyed=pl.Series([(row["majorness"] >= 0) == (piece.plan.mode == "major")
+                                                              for row, piece in zip(heard, pieces, strict=True)]))
+    out, how = {}, "python tests/bench/spine.py quick"
+    out["control_mode_obeyed"] = figure(made["obeyed"].mean(), how, n=len(made))
+    for name, axis, unit in [("tempo", "arousal", "bpm, as the plan sets it"), ("density", "arousal", "onsets per second"),
+                             ("loudness", "arousal", "MIDI velocity"), ("majorness", "valence", "best major fit less best minor fit")]:
         high, low = (made.filter(pl.col(axis) * sign > 0)[name].to_numpy() for sign in (1, -1))
         draws = [high[a].mean() - low[b].mean() for a, b in
                  zip(resamples(range(len(high)), 2000, 1), resamples(range(len(low)), 2000, 2), strict=True)]
