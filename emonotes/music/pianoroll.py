@@ -84,7 +84,7 @@ def _asked(plan, count: int) -> tuple[dict[str, np.ndarray], list[str]]:
     if not plans:
         raise InputError("an empty list of plans cannot be drawn; give one plan, or one for each bar")
     plans = (plans + plans[-1:] * count)[:count]
-    names = [f.name for f in fields(plans[0]) if f.name != "tonic" and isinstance(getattr(plans[0], f.name), (int, float))]
+    names = [f.name for f in fields(plans[0]) if f.name not in ("tonic", "metre") and isinstance(getattr(plans[0], f.name), (int, float))]
     keys = [f"{TONICS[one.tonic]} {one.mode}" for one in plans]
     return {name: np.array([getattr(one, name) for one in plans], float) for name in names}, keys
 
