@@ -11,7 +11,7 @@ from dataclasses import fields
 import numpy as np
 
 from ..errors import InputError
-from .plan import TONICS
+from .plan import FIELDS, TONICS, plan_rows
 from .tokens import notes_of_score
 
 # %% ../../nbs/05_music/16_pianoroll.ipynb #6e605b7a
@@ -37,17 +37,11 @@ def bars_of(score) -> np.ndarray:
 
 # %% ../../nbs/05_music/16_pianoroll.ipynb #bc17a875
 def measured_bars(score) -> dict[str, np.ndarray]:
-    """Per bar of a score: tempo (beats per minute), density (notes per second), loudness (velocity), register (pitch) and
-    articulation (length over the time to the next onset), each `float64[bars]`, nan where no note begins."""
-    notes, lines = notes_of_score(score), bars_of(score)
-    at = np.clip(np.searchsorted(lines, np.round(notes[:, 0] * score.ticks_per_quarter), "right") - 1, 0, len(lines) - 2)
-    count = np.bincount(at, minlength=len(lines) - 1).astype(float)
-    mean = {field: np.bincount(at, notes[:, column], len(count)) for field, column in (("loudness", 3), ("register", 2), ("length", 1))}
-    mean = {field: np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0) for field, total in mean.items()}
+    """The numeric fields of the plan of each bar of a score by name, `float64[bars]`, as `emonotes.music.plan.plan_rows` measures them."""
+    lines = bars_of(score)
     beats, lasts = np.diff(lines) / score.ticks_per_quarter, np.diff(seconds_of(score, lines))
-    onsets = np.bincount(at[np.unique(np.round(notes[:, 0] * 4) + 1e9 * at, return_index=True)[1]], minlength=len(count))
-    return {"tempo": 60 * beats / lasts, "density": count / lasts, "loudness": mean["loudness"], "register": mean["register"],
-            "articulation": mean["length"] * onsets / beats}
+    rows = plan_rows(notes_of_score(score), lines / score.ticks_per_quarter, 60 * beats / lasts)
+    return dict(zip(FIELDS, rows.T, strict=True))
 
 # %% ../../nbs/05_music/16_pianoroll.ipynb #72816aa2
 def _draw_notes(ax, score):
@@ -74,7 +68,8 @@ def _octaves(ax):
     ax.set_axisbelow(True)
 
 # %% ../../nbs/05_music/16_pianoroll.ipynb #4640c8f9
-UNITS = {"tempo": "bpm", "register": "pitch", "density": "notes/s", "loudness": "velocity", "articulation": "legato = 1"}
+UNITS = {"tempo": "bpm", "register": "pitch", "density": "onsets/s", "loudness": "velocity",
+         "articulation": "legato = 1", "texture": "notes/onset"}
 ASKED, PLAYED = "#d55e00", "#56b4e9"
 
 
