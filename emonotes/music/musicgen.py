@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FILES', 'small_config', 'prompt_of', 'written_points', 'tiny_musicgen', 'MusicGen', 'available', 'load_musicgen']
 
-# %% ../../nbs/05_music/17_musicgen.ipynb #8f5b5a2a
+# %% ../../nbs/05_music/17_musicgen.ipynb #d3b3092f
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +95,7 @@ def tiny_musicgen(folder, seed: int = 0) -> Path:
     tokenizer.save_pretrained(folder)
     return Path(folder)
 
-# %% ../../nbs/05_music/17_musicgen.ipynb #30b43f02
+# %% ../../nbs/05_music/17_musicgen.ipynb #f199302d
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 
@@ -103,8 +103,8 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 class MusicGen:
     """A frozen MusicGen, its tokenizer, and in words where it was found."""
 
-    model: object
-    tokenizer: object
+    model: object = field(repr=False)
+    tokenizer: object = field(repr=False)
     origin: str
 
     @property
@@ -199,7 +199,7 @@ def _bar(total: int):
 
     return Bar()
 
-# %% ../../nbs/05_music/17_musicgen.ipynb #3a62979f
+# %% ../../nbs/05_music/17_musicgen.ipynb #eb1c6d6d
 def _at_hand(name: str) -> tuple[str, Path] | None:
     """Where the weights lie on this machine, in words, and their folder; None if nowhere."""
     from huggingface_hub import snapshot_download
@@ -231,18 +231,19 @@ def load_musicgen(name: str = "facebook/musicgen-small") -> MusicGen:
     """A frozen MusicGen from a folder, the hub's cache or the hub; `InputError` if it is in none or is no mono MusicGen."""
     import torch
     from huggingface_hub import snapshot_download
-    from transformers import AutoTokenizer, MusicgenForConditionalGeneration
+    from transformers import AutoConfig, AutoTokenizer, MusicgenForConditionalGeneration
 
     try:
-        origin, folder = _at_hand(name) or (
-            "Hugging Face hub", snapshot_download(name, allow_patterns=FILES, etag_timeout=3))
-        model = MusicgenForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        origin, folder = _at_hand(name) or ("Hugging Face hub", snapshot_download(name, allow_patterns=FILES, etag_timeout=3))
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        if fits := config.model_type == "musicgen" and config.decoder.audio_channels == 1:
+            model = MusicgenForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:
         raise InputError(f"MusicGen '{name}' cannot be loaded ({type(error).__name__}): no usable copy in a folder, in the hub's "
                          "cache or on the hub; connect to the network (and unset HF_HUB_OFFLINE), or give a folder that "
                          "save_pretrained wrote") from error
-    if model.config.decoder.audio_channels != 1:
-        raise InputError(f"'{name}' writes in stereo; give a mono model such as facebook/musicgen-small")
+    if not fits:
+        raise InputError(f"'{name}' is no MusicGen in mono; give one such as facebook/musicgen-small")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return MusicGen(model.to(device).eval().requires_grad_(False), tokenizer, origin)

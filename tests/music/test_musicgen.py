@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from emonotes.errors import InputError
 from emonotes.music import conditioner as cond
@@ -74,8 +75,7 @@ def test_every_word_of_a_prompt_is_known(musicgen, lesson):
     assert musicgen.tokenizer.unk_token_id not in set(np.concatenate(musicgen.tokenizer(lesson[1])["input_ids"]))
 
 
-def test_missing_weights_are_one_clear_sentence(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_missing_weights_are_one_clear_sentence(tmp_path):
     for name in ("nobody/has-this-model", str(tmp_path), "no such name !"):
         with pytest.raises(InputError, match="cannot be loaded.*give a folder") as error:
             mg.load_musicgen(name)
@@ -90,7 +90,7 @@ def test_another_kind_of_model_is_refused(tmp_path):
     from transformers import T5Config, T5EncoderModel
 
     T5EncoderModel(T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match="no MusicGen in mono"):
         mg.load_musicgen(tmp_path)
 
 
@@ -177,10 +177,13 @@ def test_a_run_that_was_stopped_goes_on_exactly(musicgen, lesson, tmp_path):
         if next(steps) == 54:
             raise KeyboardInterrupt
 
-    hook = torch.optim.optimizer.register_optimizer_step_post_hook(stop)
-    with pytest.raises(KeyboardInterrupt):
-        cond.fit_conditioner(musicgen, *lesson, tmp_path, tokens=8, steps=60, seed=0)
-    hook.remove()
+    hook = register_optimizer_step_post_hook(stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cond.fit_conditioner(musicgen, *lesson, tmp_path, tokens=8, steps=60, seed=0)
+    finally:
+        hook.remove()
+    assert (tmp_path / "checkpoint.safetensors").is_file()
     resumed, again = cond.fit_conditioner(musicgen, *lesson, tmp_path, tokens=8, steps=60, seed=0)
     assert again == losses and same(weights(resumed), weights(whole))
     with pytest.raises(InputError, match="other data or settings"):
