@@ -260,6 +260,6 @@ def test_spelling_names_each_pitch_class_once(tonic, mode):
 
 def test_a_plan_per_bar_and_an_empty_one():
     ax = pianoroll.piano_roll(score_of(), plan=[plan.Plan(), plan.Plan(loudness=90)])
-    assert ax.get_ylabel() == "pitch" and len(ax.figure.axes) == 2 + 5
+    assert ax.get_ylabel() == "pitch" and len(ax.figure.axes) == 2 + 8
     with pytest.raises(InputError, match="empty list"):
         pianoroll.piano_roll(score_of(), plan=[])
