@@ -123,8 +123,12 @@ def test_a_cache_that_cannot_be_written_is_done_without(call, monkeypatch, tmp_p
 
 
 @pytest.mark.slow
-def test_a_full_disk_leaves_nothing_half_written(tmp_path):
-    """The limit on file size makes the second half of the clip fail as a full disk would."""
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    """The limit on file size makes the second half of the clip fail as a full disk would; the SoundFont was tuned before."""
+    from emonotes.music.soundfont import tuned
+
+    monkeypatch.setenv("EMONOTES_CACHE", str(tmp_path / "cache"))
+    tuned()
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))  # noqa: E731
     environment = os.environ | {"EMONOTES_CACHE": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-m", "emonotes.cli", "compose", "--va=0.5,0.5", "--seconds", "4", "-o", "clip"],
