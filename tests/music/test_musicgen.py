@@ -86,10 +86,11 @@ def test_what_is_nowhere_is_not_available(tmp_path):
     assert mg.available(str(tmp_path / "nothing")) is None
 
 
-def test_another_kind_of_model_is_refused(tmp_path):
+def test_another_kind_of_model_is_refused(musicgen, tmp_path):
     from transformers import T5Config, T5EncoderModel
 
     T5EncoderModel(T5Config(vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)).save_pretrained(tmp_path)
+    musicgen.tokenizer.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="no MusicGen in mono"):
         mg.load_musicgen(tmp_path)
 
