@@ -199,7 +199,7 @@ def _bar(total: int):
 
     return Bar()
 
-# %% ../../nbs/05_music/17_musicgen.ipynb #8e0c5c5f
+# %% ../../nbs/05_music/21_musicgen.ipynb #8e0c5c5f
 def _at_hand(name: str) -> tuple[str, Path] | None:
     """Where the weights lie on this machine, in words, and their folder; None if nowhere."""
     from huggingface_hub import snapshot_download

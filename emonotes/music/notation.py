@@ -12,8 +12,8 @@ import numpy as np
 
 from ..atlas.folders import write_beside
 from ..errors import InputError
-from .pianoroll import bars_of
 from .chords import key_of
+from .pianoroll import bars_of
 from .tokens import notes_of_score
 
 # %% ../../nbs/05_music/17_notation.ipynb #bccf102b

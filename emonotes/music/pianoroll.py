@@ -43,7 +43,7 @@ def measured_bars(score) -> dict[str, np.ndarray]:
     rows = plan_rows(notes_of_score(score), lines / score.ticks_per_quarter, 60 * beats / lasts)
     return dict(zip(FIELDS, rows.T, strict=True))
 
-# %% ../../nbs/05_music/10_pianoroll.ipynb #72816aa2
+# %% ../../nbs/05_music/16_pianoroll.ipynb #72816aa2
 def _draw_notes(ax, score):
     """The notes of a score in seconds as one collection, coloured by velocity."""
     from matplotlib.collections import PolyCollection
@@ -95,7 +95,7 @@ def _strip(ax, field: str, edges, asked, played):
     ax.tick_params(labelsize=7)
     ax.set_ylabel(f"{field}\n({UNITS[field]})" if field in UNITS else field, rotation=0, ha="right", va="center", fontsize=8)
 
-# %% ../../nbs/05_music/10_pianoroll.ipynb #11ad1928
+# %% ../../nbs/05_music/16_pianoroll.ipynb #11ad1928
 def _plan_under(ax, divider, score, plan, edges):
     """The strips of a plan below `ax`, the key in front of the bar in which it changes; the lowest strip is returned."""
     from matplotlib.lines import Line2D
