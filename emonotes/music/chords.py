@@ -85,7 +85,7 @@ def chords_of(notes, edges) -> np.ndarray:
         inside = (start < edges[span + 1] - 0.01) & (stop > edges[span] + 0.01)
         lowest = notes[inside, 2].min() if inside.any() else 0
         chroma[span, int(lowest) % 12] += chroma[span].sum() / 4
-    fit = (chroma - chroma.mean(1, keepdims=True)) @ TEMPLATES.T
+    fit = ((chroma - chroma.mean(1, keepdims=True)) @ TEMPLATES.T).round(9)  # equal fits must tie, whatever the key
     return np.where(chroma.sum(1) > 0, fit.argmax(1), len(CHORDS) - 1)
 
 # %% ../../nbs/05_music/05_chords.ipynb #b77eb1f6

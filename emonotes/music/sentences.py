@@ -120,7 +120,7 @@ def tempo_between(score, bars) -> np.ndarray:
 
 
 def piece_of(score, name: str = "piece", leave_open=(), ends: bool = True) -> Piece:
-    """A score whose beats are beats (see `emonotes.music.beats` for those whose are not) as a `Piece`, from the first bar with a note."""
+    """A score whose beats are beats as a `Piece`, from the first bar with a note."""
     remi = encode(score, lead_in=True)
     kinds, bars = kinds_of(remi), bars_of_tokens(remi)
     silent = int((kinds[:np.argmax(kinds == "Pitch")] == "Bar").sum()) - 1
