@@ -29,6 +29,7 @@ def ray_session():
     """Ray, connected: to the cluster that is connected already or that `RAY_ADDRESS` names, else a local one with 2
     workers. What we started is shut down. `InputError` if Ray is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
     logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(action="ignore"):
