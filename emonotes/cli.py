@@ -320,7 +320,7 @@ def listening_analyse(answers: Annotated[list[Path], typer.Argument(help="files 
     held = read_key(key)
     report = analyse(read_answers(answers, held), held, seed)
     if as_json:
-        return _print_json({name: table.to_dicts() for name, table in report.items()})
+        return _print_json({name: table.fill_nan(None).to_dicts() for name, table in report.items()})
     for name, table in report.items():
         _table(table, name)
 

@@ -16,7 +16,7 @@ from ..affect.space import QUADRANT_CENTRES, circumplex, quadrant
 from ..errors import InputError
 from .listening_answers import attention, kept, marginal, table
 
-# %% ../../nbs/05_music/25_listening_analysis.ipynb #d60bf379
+# %% ../../nbs/05_music/14_listening_analysis.ipynb #d17d972a
 def _draws(codes, count: int, rng) -> np.ndarray:
     """How often each row is drawn when its groups are drawn anew, `float[count, n]`."""
     groups = codes.max() + 1
@@ -43,7 +43,8 @@ def _clip_draws(rows: pl.DataFrame, count: int, rng) -> tuple[np.ndarray, float,
 
 
 def two_way(measure, rows: pl.DataFrame, draws: int = 400, coverage: float = 0.95, seed: int = 0) -> tuple[float, float, float]:
-    """`(value, low, high)` of a measure under new listeners and new clips; NaN for the ends where either is a single one.
+    """`(value, low, high)` of a measure under new listeners and new clips; NaN for the ends where
+    either is a single one, or the measure has no value.
 
     `measure(rows, weight)` returns `float[draws]` for weights `float[draws, n]`. Variances of a bootstrap over listeners and of
     one over clips within conditions, less that over answers (Cameron, Gelbach & Miller 2011); t by Satterthwaite (1946).
@@ -53,7 +54,7 @@ def two_way(measure, rows: pl.DataFrame, draws: int = 400, coverage: float = 0.9
     rng, people = np.random.default_rng(seed), _codes(rows["listener"].alias("a"))
     value, heads = float(measure(rows, np.ones((1, rows.height)))[0]), people.max() + 1
     clip_weight, few, clip_df = _clip_draws(rows, draws, rng)
-    if heads < 2 or clip_df < 1:
+    if heads < 2 or clip_df < 1 or np.isnan(value):
         return value, np.nan, np.nan
     by_person = np.nanvar(measure(rows, _draws(people, draws, rng))) * heads / (heads - 1)
     by_clip = np.nanvar(measure(rows, clip_weight)) * few

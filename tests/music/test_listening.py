@@ -167,6 +167,7 @@ def test_the_command_line_composes_and_analyses(tmp_path):
     told = CliRunner().invoke(app, ["listening-analyse", str(tmp_path / "answers"), "--key", str(tmp_path / "out" / "key.json"), "--json"])
     assert told.exit_code == 0, told.output
     assert {"agreement", "mixed model", "confusion, in answers"} <= set(json.loads(told.output))
+    assert "NaN" not in told.output, "people have one wanted point only, so no correlation; JSON knows no NaN"
 
 
 @pytest.mark.parametrize("arguments, said", [(["--clips-per-quadrant", "0"], "between 1 and 20"), (["--seconds", "2"], "between 6 and 60"),
