@@ -155,7 +155,7 @@ class Heard(BaseEncoder):
 
     def __init__(self, ears: BaseEncoder, seconds: float = 30):
         self.ears, self.seconds = ears, seconds
-        self.name, self.dim, self.version = f"score/heard-{ears.name.replace('/', '-')}", ears.dim, f"{ears.version}-{seconds:g}s"
+        self.name, self.dim, self.version = f"score/heard-{ears.name.replace('/', '-')}", ears.dim, f"{ears.version}-{seconds:g}s-in-tune"
 
     def check(self, item) -> tuple:
         """The wave of one score and its rate."""

@@ -78,7 +78,7 @@ def evaluate(same_plan, same_piece, seed: int = 0) -> dict:
 
     `same_plan`: a list of clips (one a seed) for each plan; `same_piece`: a list of passages for each human piece, all of
     equally many bars. Returns per measure the three means, each with its 95 % interval over plans or pieces, and `place`:
-    0 where different human pieces are, 1 where passages of one piece are.
+    0 where different human pieces are, 1 where passages of one piece are, nan where these two are alike.
     """
     if len(same_piece) < 2:
         raise InputError(f"{len(same_piece)} human piece gives no pair of different pieces; give at least 2")
@@ -90,5 +90,6 @@ def evaluate(same_plan, same_piece, seed: int = 0) -> dict:
         groups["different pieces"] = [np.mean([measure(a, b) for b in firsts if b is not a]) for a in firsts]
         means = {key: _between(values, seed) for key, values in groups.items()}
         ends = means["different pieces"][0], means["same piece"][0]
-        found[name] = {**means, "place": (means["same plan"][0] - ends[0]) / (ends[1] - ends[0])}
+        length = ends[1] - ends[0]
+        found[name] = {**means, "place": (means["same plan"][0] - ends[0]) / length if length else float("nan")}
     return found

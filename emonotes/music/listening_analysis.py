@@ -16,7 +16,7 @@ from ..affect.space import QUADRANT_CENTRES, circumplex, quadrant
 from ..errors import InputError
 from .listening_answers import attention, kept, marginal, table
 
-# %% ../../nbs/05_music/14_listening_analysis.ipynb #d17d972a
+# %% ../../nbs/05_music/25_listening_analysis.ipynb #d17d972a
 def _draws(codes, count: int, rng) -> np.ndarray:
     """How often each row is drawn when its groups are drawn anew, `float[count, n]`."""
     groups = codes.max() + 1
