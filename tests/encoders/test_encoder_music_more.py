@@ -82,7 +82,7 @@ def test_strikes_and_tune():
 
 
 def test_language_model_reads_the_start_of_a_long_piece_and_refuses_drums():
-    assert len(sentence_of(score(RNG.integers(40, 80, 2000), 60))) == 512
+    assert len(sentence_of(score(RNG.integers(40, 80, 2000), 60))) == 1024
     with pytest.raises(InputError):
         MusicLM().encode([PIECES["drums alone"]])
 
