@@ -64,7 +64,7 @@ def two_way(measure, rows: pl.DataFrame, draws: int = 400, coverage: float = 0.9
     reach = t.ppf((1 + coverage) / 2, max(df, min(heads - 1, clip_df))) * np.sqrt(both)
     return value, value - reach, value + reach
 
-# %% ../../nbs/05_music/25_listening_analysis.ipynb #9fe37e05
+# %% ../../nbs/05_music/14_listening_analysis.ipynb #243d529f
 def share_right(rows: pl.DataFrame, weight) -> np.ndarray:
     """Weighted share of correct answers, `float[draws]`."""
     return weight @ rows["correct"].to_numpy().astype(float) / weight.sum(1)
@@ -75,8 +75,7 @@ def accuracies(rows: pl.DataFrame, by: str, seed: int = 0) -> pl.DataFrame:
     parts = [*((str(name), part) for (name,), part in sorted(rows.group_by(by))), ("all", rows)]
     lines = []
     for name, part in parts:
-        value, low, high = two_way(share_right, part, seed=seed)
-        lines.append((name, part.height, value, max(low, 0.0), min(high, 1.0)))
+        lines.append((name, part.height, *np.clip(two_way(share_right, part, seed=seed), 0, 1).tolist()))
     return pl.DataFrame(lines, schema=[by, "answers", "accuracy", "low", "high"], orient="row")
 
 # %% ../../nbs/05_music/25_listening_analysis.ipynb #303f04e2
@@ -100,7 +99,7 @@ def draw_confusion(rows: pl.DataFrame, ax=None, title: str = ""):
     ax.set(xticks=range(4), yticks=range(4), xticklabels=names, yticklabels=names, xlabel="heard", ylabel="wanted", title=title)
     return ax
 
-# %% ../../nbs/05_music/25_listening_analysis.ipynb #bb7d8092
+# %% ../../nbs/05_music/14_listening_analysis.ipynb #2ce02b54
 def clip_means(rows: pl.DataFrame) -> pl.DataFrame:
     """One row a clip: its wanted point, the mean sliders and the accuracy."""
     return rows.group_by("clip", "system", "wanted", "wanted_valence", "wanted_arousal").agg(
@@ -119,7 +118,7 @@ def correlation_of(dimension: str):
 
 def correlations(rows: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     """Correlation of sliders with the wanted point, per system and dimension, with 95 % intervals."""
-    lines = [(system, dimension, *two_way(correlation_of(dimension), part, seed=seed))
+    lines = [(system, dimension, *np.clip(two_way(correlation_of(dimension), part, seed=seed), -1, 1).tolist())
              for (system,), part in sorted(rows.group_by("system")) for dimension in ("valence", "arousal")]
     return pl.DataFrame(lines, schema=["system", "dimension", "r", "low", "high"], orient="row")
 
@@ -135,7 +134,7 @@ def draw_arrows(rows: pl.DataFrame, ax=None, title: str = ""):
     ax.scatter(*wanted.T, marker="s", color="0.3", s=30, zorder=3)
     return ax
 
-# %% ../../nbs/05_music/25_listening_analysis.ipynb #120d0c48
+# %% ../../nbs/05_music/14_listening_analysis.ipynb #4fa19fb6
 def alpha(rows: pl.DataFrame, column: str = "heard", draws: int = 200, seed: int = 0) -> tuple[float, float, float]:
     """Krippendorff's alpha of a column over clips, `(value, low, high)` with a 95 % interval over clips.
 
@@ -164,7 +163,7 @@ def agreement(rows: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     slid = first.with_columns(correct=pl.col("heard") == pl.Series(quadrant(first.select("valence", "arousal").to_numpy())))
     for name, part in (("same quadrant when heard again", twice), ("sliders in the quadrant chosen", slid)):
         if part.height:
-            lines.append((name, *two_way(share_right, part, seed=seed)))
+            lines.append((name, *np.clip(two_way(share_right, part, seed=seed), 0, 1).tolist()))
     return pl.DataFrame(lines, schema=["what", "value", "low", "high"], orient="row")
 
 # %% ../../nbs/05_music/25_listening_analysis.ipynb #d4ac7b06

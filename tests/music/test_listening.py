@@ -128,6 +128,13 @@ def test_one_listener_has_no_interval_and_no_model(key):
     assert report["accuracy by system (chance 0.25)"]["low"].is_nan().all() and "mixed model" not in report
 
 
+def test_intervals_stay_where_the_measure_can_be():
+    report = analysis.analyse(simulate(made(1, 4).key, 4, 0.8, seed=2), made(1, 4).key)
+    shown = report["sliders and wanted points"]
+    assert -1 <= shown["low"].min() <= shown["r"].min() and shown["r"].max() <= shown["high"].max() <= 1
+    assert report["agreement"].filter(~pl.col("what").str.starts_with("alpha"))["high"].max() <= 1
+
+
 def test_correlation_and_weights_are_what_they_say(key):
     rows = table(simulate(key, 10, seed=2), key).filter(pl.col("kind") == "clip")
     twice = np.repeat([[1.0]], rows.height, 1) * 2
