@@ -64,7 +64,7 @@ def two_way(measure, rows: pl.DataFrame, draws: int = 400, coverage: float = 0.9
     reach = t.ppf((1 + coverage) / 2, max(df, min(heads - 1, clip_df))) * np.sqrt(both)
     return value, value - reach, value + reach
 
-# %% ../../nbs/05_music/14_listening_analysis.ipynb #243d529f
+# %% ../../nbs/05_music/25_listening_analysis.ipynb #243d529f
 def share_right(rows: pl.DataFrame, weight) -> np.ndarray:
     """Weighted share of correct answers, `float[draws]`."""
     return weight @ rows["correct"].to_numpy().astype(float) / weight.sum(1)
@@ -99,7 +99,7 @@ def draw_confusion(rows: pl.DataFrame, ax=None, title: str = ""):
     ax.set(xticks=range(4), yticks=range(4), xticklabels=names, yticklabels=names, xlabel="heard", ylabel="wanted", title=title)
     return ax
 
-# %% ../../nbs/05_music/14_listening_analysis.ipynb #2ce02b54
+# %% ../../nbs/05_music/25_listening_analysis.ipynb #2ce02b54
 def clip_means(rows: pl.DataFrame) -> pl.DataFrame:
     """One row a clip: its wanted point, the mean sliders and the accuracy."""
     return rows.group_by("clip", "system", "wanted", "wanted_valence", "wanted_arousal").agg(
@@ -134,7 +134,7 @@ def draw_arrows(rows: pl.DataFrame, ax=None, title: str = ""):
     ax.scatter(*wanted.T, marker="s", color="0.3", s=30, zorder=3)
     return ax
 
-# %% ../../nbs/05_music/14_listening_analysis.ipynb #4fa19fb6
+# %% ../../nbs/05_music/25_listening_analysis.ipynb #4fa19fb6
 def alpha(rows: pl.DataFrame, column: str = "heard", draws: int = 200, seed: int = 0) -> tuple[float, float, float]:
     """Krippendorff's alpha of a column over clips, `(value, low, high)` with a 95 % interval over clips.
 
