@@ -12,17 +12,23 @@ import numpy as np
 
 from .judges import Judge, judge, score_of, tiles, varied
 
-# %% ../../nbs/04_align/22_judge_measures.ipynb #24417348
+# %% ../../nbs/04_align/22_judge_measures.ipynb #af922418
 ENCODERS = ("score/features", "score/harmony", "score/gesture")
+
+
+@functools.cache
+def _encoders() -> list:
+    """The three encoders, built once."""
+    from emonotes.encoders.base import get
+
+    return [get(name) for name in ENCODERS]
 
 
 @functools.lru_cache(maxsize=8192)
 def _measured(raw: bytes) -> np.ndarray:
     """The measurements of one tile, from the bytes of its notes."""
-    from emonotes.encoders.base import get
-
     score = score_of(np.frombuffer(raw).reshape(-1, 4))
-    return np.concatenate([get(name).encode([score])[0] for name in ENCODERS])
+    return np.concatenate([one.encode([score])[0] for one in _encoders()])
 
 
 def measured(parts: list) -> np.ndarray:
@@ -72,12 +78,12 @@ def planted(models: list) -> dict:
             start += tree.node_count
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-# %% ../../nbs/04_align/22_judge_measures.ipynb #0fd48c62
+# %% ../../nbs/04_align/22_judge_measures.ipynb #bfc8fea6
 @judge("measures", "musical measurements: boosted trees and a line")
 class Measures(Judge):
-    """Measurements of tiles of at most 45 s; the mean of four boosted ensembles per axis, and of a line, half and half."""
+    """Measurements of tiles of at most 45 s; the mean of three boosted ensembles per axis, and of a line, half and half."""
 
-    span, seeds = 45.0, 4
+    span, seeds = 45.0, 3
 
     @classmethod
     def fit(cls, pieces, share, weight, seed=0):

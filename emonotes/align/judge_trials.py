@@ -114,18 +114,18 @@ def twins(pieces: dict, rows: dict, least: int = 3) -> set[str]:
         found |= {group} if shared and shared.most_common(1)[0][1] >= least else set()
     return found
 
-# %% ../../nbs/04_align/21_judge_trials.ipynb #1a485b3b
+# %% ../../nbs/04_align/21_judge_trials.ipynb #b5f90490
 def circular(kind: type[Judge], pieces: dict, rows: dict, folds: int = 5, seed: int = 0) -> pl.DataFrame:
-    """Cards of a kind of judge on the makers' half, by what it shares with what it judges; `pieces` and `rows` by half."""
+    """Cards of a kind of judge on the makers' half, by what it was taught on; `pieces` and `rows` by half."""
     maker, clips = rows["maker"], pieces["maker"]
     share, weight = {half: share_of(part) for half, part in rows.items()}, {half: _weights(part) for half, part in rows.items()}
     other = kind.fit(pieces["judge"], share["judge"], weight["judge"], seed)
     same = kind.fit(clips, share["maker"], weight["maker"], seed)
     alone = maker.with_columns(group=pl.concat_str(pl.lit("clip "), pl.int_range(pl.len())))
-    taught = {"nothing: the other half": [other.weigh(notes) for notes in clips],
+    taught = {"the other half": [other.weigh(notes) for notes in clips],
               "other songs of the half": out_of_fold_odds(kind, clips, maker, folds, seed),
-              "other clips of the song": out_of_fold_odds(kind, clips, alone, folds, seed),
-              "the clip itself": [same.weigh(notes) for notes in clips]}
+              "other clips of its songs": out_of_fold_odds(kind, clips, alone, folds, seed),
+              "the clips themselves": [same.weigh(notes) for notes in clips]}
     return pl.concat(examine(other.points(odds), maker, shared) for shared, odds in taught.items())
 
 # %% ../../nbs/04_align/21_judge_trials.ipynb #0e47c0c1

@@ -186,7 +186,7 @@ def as_text(card: pl.DataFrame) -> str:
         lines.append(f"  {source}, {heard} (n = {part['n'][0]}): " + ", ".join(figures))
     return "\n".join(lines) or "  never examined: its readings mean nothing yet"
 
-# %% ../../nbs/04_align/20_judges.ipynb #cdcd410e
+# %% ../../nbs/04_align/20_judges.ipynb #bc428bec
 def judge(name: str, family: str):
     """Mark a subclass of `Judge`, so that `judges()` finds it."""
     def mark(cls):
@@ -200,11 +200,11 @@ def judges() -> dict[str, type[Judge]]:
     package = importlib.import_module("emonotes.align")
     modules = [importlib.import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)]
     modules += [point.load() for point in entry_points(group="emonotes.judges")] + [sys.modules["__main__"]]
-    things = {thing for module in modules for thing in vars(module).values() if isinstance(thing, type)}
-    found = [thing for thing in things if issubclass(thing, Judge) and thing.name]
-    return dict(sorted((cls.name, cls) for cls in found))
+    types = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
+    marked = [cls for cls in types if "Judge" in (base.__name__ for base in cls.__mro__) and cls.name]  # a notebook has a Judge of its own
+    return dict(sorted({cls.name: cls for cls in marked}.items()))
 
-# %% ../../nbs/04_align/20_judges.ipynb #533b229d
+# %% ../../nbs/04_align/20_judges.ipynb #78bb39e2
 PRETRAINED = Path(__file__).parent.parent / "pretrained" / "judges" if "__file__" in globals() else None
 
 
@@ -212,7 +212,7 @@ def save_judge(one: Judge, folder) -> Path:
     """Write `<name>.safetensors` and `<name>.json` into a folder; each is written beside, then renamed."""
     from safetensors.numpy import save_file
 
-    folder, tensors = Path(folder), {name: np.ascontiguousarray(array) for name, array in one.tensors.items()}
+    folder, tensors = Path(folder), {name: np.asarray(array, order="C") for name, array in one.tensors.items()}
     facts = {"name": one.name, "family": one.family, "slope": one.slope.tolist(),
              "card": one.card.with_columns(pl.col("value", "low", "high").round(4)).to_dicts()}
     write_beside(folder / f"{one.name}.safetensors", lambda beside: save_file(tensors, beside))
