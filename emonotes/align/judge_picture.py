@@ -75,7 +75,7 @@ def turned(x):
     """The circle `[n, channels, 12, frames]` with eleven rows more, so that a filter of twelve rows fits on in twelve turns."""
     return torch.cat([x, x[:, :, :11]], 2)
 
-# %% ../../nbs/04_align/23_judge_picture.ipynb #339b15c5
+# %% ../../nbs/04_align/23_judge_picture.ipynb #0cbb5444
 def shown(pieces: list, draw) -> torch.Tensor:
     """A picture of a random stretch of a variation of each piece, `float32[n, 2, 96, 192]`."""
     out = []
@@ -87,7 +87,7 @@ def shown(pieces: list, draw) -> torch.Tensor:
     return torch.from_numpy(np.stack(out))
 
 
-def train(pieces: list, share, weight, seed: int = 0, epochs: int = 20, batch: int = 16, rate: float = 3e-3) -> Look:
+def train(pieces: list, share, weight, seed: int = 0, epochs: int = 16, batch: int = 16, rate: float = 3e-3) -> Look:
     """A network taught by written pieces, shares of listeners `[n, 2]` and weights `[n]`; the same for the same seed."""
     share, weight = (torch.as_tensor(np.asarray(a), dtype=torch.float32) for a in (share, weight / np.mean(weight)))
     draw, batch = np.random.default_rng(seed), min(batch, len(pieces))
@@ -107,12 +107,12 @@ def train(pieces: list, share, weight, seed: int = 0, epochs: int = 20, batch: i
                 plan.step()
     return net.eval()
 
-# %% ../../nbs/04_align/23_judge_picture.ipynb #0d8bafdf
+# %% ../../nbs/04_align/23_judge_picture.ipynb #fcc4f74c
 @judge("picture", "convolutional network on the piano roll")
 class Picture(Judge):
     """Pictures of tiles of at most 24 s, and the mean log-odds of three networks."""
 
-    span, seeds, epochs = FRAMES / RATE, 3, 20
+    span, seeds, epochs = FRAMES / RATE, 3, 16
 
     @classmethod
     def fit(cls, pieces, share, weight, seed=0):

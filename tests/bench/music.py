@@ -30,7 +30,7 @@ from emonotes.course.record import record
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-FOLDS = {"picture": 3}
+FOLDS = {"picture": 2}
 
 
 def written_table(table: pl.DataFrame) -> None:
