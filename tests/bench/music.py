@@ -22,6 +22,7 @@ from emonotes.align.judges import (
     labelled_songs,
     load_judges,
     save_judge,
+    tiles,
     varied,
     written_all,
 )
@@ -71,7 +72,8 @@ def fit(names) -> None:
     """Fit, examine and ship; then examine on variations, and on music whose notes are all equally loud."""
     rows, pieces = material()
     maker = pieces["maker"]
-    changed = {f"{OTHER}, varied": [varied(notes, 1) for notes in maker],
+    changed = {f"{OTHER}, first 16 seconds": [tiles(notes, 16)[0] for notes in maker],
+               f"{OTHER}, varied": [varied(notes, 1) for notes in maker],
                f"{OTHER}, all notes equally loud": [np.c_[notes[:, :3], np.full(len(notes), 64.0)] for notes in maker]}
     for name in names:
         one = meet(fit_judge(name, rows["judge"], pieces["judge"], FOLDS.get(name, 5)), rows["maker"], maker)
