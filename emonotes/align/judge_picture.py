@@ -75,7 +75,7 @@ def turned(x):
     """The circle `[n, channels, 12, frames]` with eleven rows more, so that a filter of twelve rows fits on in twelve turns."""
     return torch.cat([x, x[:, :, :11]], 2)
 
-# %% ../../nbs/04_align/23_judge_picture.ipynb #b6c94168
+# %% ../../nbs/04_align/23_judge_picture.ipynb #5269bc4d
 def shown(pieces: list, draw) -> torch.Tensor:
     """A picture of a random stretch of a variation of each piece, `float32[n, 2, 96, frames]`, of 12 to 24 seconds."""
     out, frames = [], int(draw.integers(SHORT, LONG + 1))
@@ -86,7 +86,7 @@ def shown(pieces: list, draw) -> torch.Tensor:
     return torch.from_numpy(np.stack(out))
 
 
-def train(pieces: list, share, weight, seed: int = 0, epochs: int = 16, batch: int = 16, rate: float = 3e-3) -> Look:
+def train(pieces: list, share, weight, seed: int = 0, epochs: int = 40, batch: int = 16, rate: float = 3e-3) -> Look:
     """A network taught by written pieces, shares of listeners `[n, 2]` and weights `[n]`; the same for the same seed."""
     share, weight = (torch.as_tensor(np.asarray(a), dtype=torch.float32) for a in (share, weight / np.mean(weight)))
     draw, batch = np.random.default_rng(seed), min(batch, len(pieces))
@@ -106,12 +106,12 @@ def train(pieces: list, share, weight, seed: int = 0, epochs: int = 16, batch: i
                 plan.step()
     return net.eval()
 
-# %% ../../nbs/04_align/23_judge_picture.ipynb #da54e4cb
+# %% ../../nbs/04_align/23_judge_picture.ipynb #d791f926
 @judge("picture", "convolutional network on the piano roll")
 class Picture(Judge):
     """Pictures of tiles of at most 24 s, each as wide as its music is long, and the mean log-odds of three networks."""
 
-    span, seeds, epochs = LONG / RATE, 3, 16
+    span, seeds, epochs = LONG / RATE, 3, 40
 
     @classmethod
     def fit(cls, pieces, share, weight, seed=0):

@@ -6,12 +6,13 @@
 __all__ = ['SOURCES', 'CARD', 'PRETRAINED', 'halves', 'labelled_songs', 'share_of', 'written', 'written_all', 'score_of', 'tiles',
            'varied', 'Judge', 'as_text', 'judge', 'judges', 'save_judge', 'load_judges']
 
-# %% ../../nbs/04_align/20_judges.ipynb #53749b29
+# %% ../../nbs/04_align/20_judges.ipynb #f0306f97
 import importlib
 import json
 import pkgutil
 import sys
 from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def share_of(rows: pl.DataFrame) -> np.ndarray:
                          "drop such rows")
     return ndtr(mean / sd)
 
-# %% ../../nbs/04_align/20_judges.ipynb #e9999f82
+# %% ../../nbs/04_align/20_judges.ipynb #e3bde9b0
 def _pace(score) -> float:
     """Beats a minute: of the tempo map, 120 where notes lie on the sixteenths of the default map, else estimated."""
     from emonotes.music.plan import tempo_of
@@ -75,7 +76,7 @@ def written(item) -> np.ndarray:
     from emonotes.encoders.score import read_score
     from emonotes.music import tokens
 
-    score = tokens.read_score(read_score(item))
+    score = tokens.read_score(read_score(item).to("tick"))
     pace = _pace(score)
     notes = tokens.notes_of_tokens(tokens.encode(on_the_beat(score, pace)))
     if not len(notes):
@@ -204,8 +205,8 @@ def judges() -> dict[str, type[Judge]]:
     marked = [cls for cls in types if "Judge" in (base.__name__ for base in cls.__mro__) and cls.name]  # a notebook has a Judge of its own
     return dict(sorted({cls.name: cls for cls in marked}.items()))
 
-# %% ../../nbs/04_align/20_judges.ipynb #78bb39e2
-PRETRAINED = Path(__file__).parent.parent / "pretrained" / "judges" if "__file__" in globals() else None
+# %% ../../nbs/04_align/20_judges.ipynb #11597a9c
+PRETRAINED = Path(str(files("emonotes"))) / "pretrained" / "judges"
 
 
 def save_judge(one: Judge, folder) -> Path:

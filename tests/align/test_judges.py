@@ -145,6 +145,7 @@ def test_an_empty_folder_holds_no_judge(tmp_path):
 def test_written_twice_is_written_once_and_a_performance_becomes_its_score():
     paper = tune()
     assert np.allclose(written(score(paper))[:, 0], paper[:, 0], atol=0.01)
+    assert np.allclose(written(score_of(paper)), written(score(paper)))
     draw = np.random.default_rng(0)
     played = paper + np.c_[draw.uniform(-0.01, 0.01, (len(paper), 2)), np.zeros((len(paper), 2))]
     played[:, 0] = np.maximum(played[:, 0], 0)
@@ -184,7 +185,7 @@ def test_fitting_again_gives_the_same_judge(name, monkeypatch):
     kind = judges()[name]
     monkeypatch.setattr(kind, "seeds", 1)
     if hasattr(kind, "epochs"):
-        monkeypatch.setattr(kind, "epochs", 8)
+        monkeypatch.setattr(kind, "epochs", 40)
     rows, pieces = rated()
     one, two = (fit_judge(name, rows, pieces, folds=2) for _ in range(2))
     assert np.array_equal(one.read(SCORES), two.read(SCORES))

@@ -88,7 +88,7 @@ def trap(names) -> None:
     rows, pieces = material()
     for name in names:
         found = circular(judges()[name], pieces, rows, FOLDS.get(name, 5))
-        noted(of(name, found.with_columns("taught on " + pl.col("heard"))), "trap")
+        noted(of(name, found.with_columns(heard=pl.lit("taught on ") + pl.col("heard"))), "trap")
 
 
 def agree(_) -> None:
