@@ -26,7 +26,7 @@ def show_recorded(part: str, columns: list[str] | None = None, folder: str | Pat
 
     path = Path(folder) / f"{part}.csv"
     if not path.is_file():
-        print(f"no full run is recorded here; `python tests/bench/align.py {part}` makes one")
+        print(f"no full run has written {path.name} yet; a command of tests/bench does")
         return
     with pl.Config(tbl_rows=100, tbl_cols=16, tbl_width_chars=200, fmt_str_lengths=60, float_precision=3, tbl_hide_column_data_types=True):
         table = pl.read_csv(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from emonotes.affect.space import QUADRANT_CENTRES
 from emonotes.align.judge_trials import OTHER, agreement, circular, examine, fit_judge, meet, twins
 from emonotes.align.judges import (
     PRETRAINED,
@@ -28,6 +29,19 @@ from emonotes.align.judges import (
 )
 from emonotes.atlas.folders import write_beside
 from emonotes.course.record import record
+from emonotes.music.decoder import labelled
+from emonotes.music.sampling import Style
+from emonotes.studies.control import (
+    AT_CENTRES,
+    MEASURES,
+    WAYS,
+    both,
+    figures,
+    grid,
+    pieces_for,
+    readings,
+    rehearsal_reader,
+)
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
@@ -104,8 +118,63 @@ def agree(_) -> None:
     noted(of("mean of all", examine(both, rows, OTHER)), "agree")
 
 
+def table(name: str, rows: pl.DataFrame) -> None:
+    """A table as results/<name>.csv."""
+    write_beside(RESULTS / f"{name}.csv", lambda beside: rows.write_csv(beside, float_precision=4))
+
+
+def rehearse(_) -> None:
+    """Strengths of guidance on a coarse grid and on the quadrants' centres, read by the rehearsal reader alone."""
+    reader, rows = {"rehearsal": rehearsal_reader(halves(labelled_songs())["maker"])}, []
+    for guidance in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0):
+        at = {}
+        for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
+            pieces, wanted = pieces_for("ours", points, seeds, style=Style(guidance=guidance))
+            read = both(readings(pieces, wanted, reader))
+            at |= {name: measure(*read) for name, measure in measures.items()} | {f"mean_{axis}": read[1][:, k].mean() for k, axis in enumerate("va")}
+        rows.append({"guidance": guidance, **at, "pieces": 161})
+        table("rehearsal", pl.DataFrame(rows))
+        print(rows[-1], flush=True)
+
+
+def control(_) -> None:
+    """The whole grid and a hundred pieces for each quadrant's centre, ours and both baselines, as both judges read them."""
+    clips, judged, found, points = labelled(labelled_songs()), load_judges(), [], []
+    for way in WAYS:
+        for measures, where, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 100), (MEASURES, grid(), 3 if way == "ours" else 1)):
+            read = readings(*pieces_for(way, where, seeds, clips=clips), judged, way)
+            found.append(figures(read, measures))
+            print(found[-1], flush=True)
+        points.append(read.group_by("way", "judge", "valence", "arousal", maintain_order=True).agg(pl.col("read_valence", "read_arousal").mean()))
+    found = pl.concat(found)
+    table("control", found)
+    table("control_points", pl.concat(points))
+    best = found.filter(pl.col("way") == "ours")
+    names = {"control_r_v": "r_v", "control_r_a": "r_a", "quad_accuracy": "4Q", "angle_error_deg": "angle", "control_l1": "l1"}
+    kept = {name: worse(best.filter(pl.col("measure") == measure)) for name, measure in names.items()}
+    kept["intensity_rho_min"] = worse(best.filter(pl.col("measure").str.starts_with("intensity")))
+    print(record("music", kept, RESULTS))
+
+
+def worse(rows: pl.DataFrame) -> dict:
+    """The row of the judge that reads the music worse (angle and L1: greater, all others: smaller), as a figure."""
+    row = rows.sort("value", descending=rows["measure"][0] in ("angle", "l1")).row(0, named=True)
+    return {**{name: round(row[name], 4) for name in ("value", "low", "high")}, "n": row["n"], "unit": f"{row['measure']} by judge '{row['judge']}'",
+            "how": "python tests/bench/music.py control"}
+
+
+def speed(_) -> None:
+    """Music per second of computing, alone and with eight together, and against `generate`."""
+    from tests.bench.test_music_speed import generate_ratio, real_time
+
+    units = {"rtf": "times real time", "rtf_batch8": "times real time, eight together", "generate_ratio": "times as fast as generate, the same words"}
+    found = {"rtf": real_time(1, runs=8), "rtf_batch8": real_time(8, runs=4), "generate_ratio": generate_ratio(10)}
+    print(record("music", {name: {**{k: round(v, 3) for k, v in one.items()}, "unit": units[name], "how": "python tests/bench/music.py speed"}
+                           for name, one in found.items()}, RESULTS), found)
+
+
 if __name__ == "__main__":
-    parts = {"judges": fit, "trap": trap, "agree": agree}
+    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "control": control, "speed": speed}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)
     parts[sys.argv[1]](sys.argv[2:] or list(judges()))
