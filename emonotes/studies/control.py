@@ -22,7 +22,7 @@ from ..music.decoder import Labelled, load_decoder, nearest_plan, template_plan
 from ..music.lm import PRETRAINED, load_lm
 from ..music.sampling import Style
 
-# %% ../../nbs/08_studies/10_control.ipynb #85114242
+# %% ../../nbs/08_studies/10_control.ipynb #0cf6bbe3
 WAYS = ("ours", "template", "nearest clip")
 
 
@@ -33,7 +33,7 @@ def grid(side: int = 17) -> np.ndarray:
 
 
 def plans_of(way: str, va, seconds: float, seed: int, clips: Labelled | None = None) -> list:
-    """The plans of the bars of a piece for one point, by the middle decoder (`ours`) or by one of the two baselines, which know one plan for all bars."""
+    """The plans of the bars of a piece for one point, by the middle decoder (`ours`) or by a baseline, which has one plan for all bars."""
     if way == "ours":
         return plans_for(va, seconds, seed)
     if way not in WAYS or (way == "nearest clip" and clips is None):
@@ -95,7 +95,7 @@ def both(read: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Wanted and read points of a table of readings, two `float64[n, 2]`."""
     return read.select("valence", "arousal").to_numpy().astype(float), read.select(READ).to_numpy().astype(float)
 
-# %% ../../nbs/08_studies/10_control.ipynb #ad59f5c9
+# %% ../../nbs/08_studies/10_control.ipynb #afb58467
 CENTRE = 0.3  # points nearer to neutral than this have no direction worth measuring
 
 
@@ -125,7 +125,7 @@ def angle_error(wanted, read) -> float:
 
 
 def intensity(wanted, read, number: int) -> float:
-    """Spearman correlation, within quadrant `number` (axes left out), of the wanted distance from neutral with how far out is read in the wanted direction."""
+    """Spearman correlation within quadrant `number`, without its borders: wanted distance from neutral, and how far out along it is read."""
     from scipy.stats import spearmanr
 
     use = (quadrant(wanted) == number) & (np.abs(wanted) > 1e-6).all(1)
@@ -164,7 +164,7 @@ def figures(read: pl.DataFrame, measures=None) -> pl.DataFrame:
     return pl.concat([evaluate(*both(part), measures).select(pl.lit(way).alias("way"), pl.lit(judge).alias("judge"), pl.all())
                       for (way, judge), part in read.group_by("way", "judge", maintain_order=True)])
 
-# %% ../../nbs/08_studies/10_control.ipynb #6466f183
+# %% ../../nbs/08_studies/10_control.ipynb #3cd7da63
 COLOURS = {"ours": "#0072B2", "template": "#E69F00", "nearest clip": "#999999"}
 
 
@@ -173,7 +173,9 @@ def draw_control(read: pl.DataFrame, axes=None):
     import matplotlib.pyplot as plt
 
     judges = read["judge"].unique(maintain_order=True)
-    axes = plt.subplots(len(judges), 2, figsize=(8, 3.6 * len(judges)), sharex=True, sharey=True, layout="constrained", squeeze=False)[1] if axes is None else axes
+    if axes is None:
+        size = (8, 3.6 * len(judges))
+        axes = plt.subplots(len(judges), 2, figsize=size, sharex=True, sharey=True, layout="constrained", squeeze=False)[1]
     for row, judge in zip(axes, judges, strict=True):
         for ax, name in zip(row, ("valence", "arousal"), strict=True):
             ax.plot([-1, 1], [-1, 1], color="0.8", lw=1)
