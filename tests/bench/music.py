@@ -23,14 +23,17 @@ from emonotes.align.judges import (
     labelled_songs,
     load_judges,
     save_judge,
+    score_of,
     tiles,
     varied,
     written_all,
 )
-from emonotes.atlas.folders import write_beside
+from emonotes.atlas.folders import data_folder, write_beside
 from emonotes.course.record import record
 from emonotes.music.decoder import labelled
+from emonotes.music.likeness import distances
 from emonotes.music.sampling import Style
+from emonotes.studies import thousand as study
 from emonotes.studies.control import (
     AT_CENTRES,
     MEASURES,
@@ -124,15 +127,15 @@ def table(name: str, rows: pl.DataFrame) -> None:
 
 
 def rehearse(_) -> None:
-    """Strengths of guidance on a coarse grid and on the quadrants' centres, read by the rehearsal reader alone."""
+    """Strengths of guidance and ways to draw, on a coarse grid and on the quadrants' centres, read by the rehearsal reader alone."""
     reader, rows = {"rehearsal": rehearsal_reader(halves(labelled_songs())["maker"])}, []
-    for guidance in (1.0, 1.5, 2.0, 2.5, 3.0, 4.0):
+    for guidance, top_p in ((1.5, 0.97), (2.5, 0.97), (2.5, 0.9), (3.5, 0.97), (3.5, 0.9), (3.5, 0.8), (5.0, 0.9)):
         at = {}
         for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
-            pieces, wanted = pieces_for("ours", points, seeds, style=Style(guidance=guidance))
+            pieces, wanted = pieces_for("ours", points, seeds, style=Style(guidance, top_p=top_p))
             read = both(readings(pieces, wanted, reader))
             at |= {name: measure(*read) for name, measure in measures.items()} | {f"mean_{axis}": read[1][:, k].mean() for k, axis in enumerate("va")}
-        rows.append({"guidance": guidance, **at, "pieces": 161})
+        rows.append({"guidance": guidance, "top_p": top_p, **at, "pieces": 161})
         table("rehearsal", pl.DataFrame(rows))
         print(rows[-1], flush=True)
 
@@ -156,6 +159,42 @@ def control(_) -> None:
     print(record("music", kept, RESULTS))
 
 
+def thousand(_) -> None:
+    """The pieces of `control`: whole, new, varied, like music; and their Fréchet distance from unseen human pieces beside that of both baselines."""
+    train, unseen = study.trained_and_unseen(data_folder())
+    groups, middle, tempi = study.human_clips(unseen)
+    corners, _ = pieces_for("ours", list(QUADRANT_CENTRES.values()), 100)
+    pieces, _ = pieces_for("ours", grid(), 3)
+    checked = pl.DataFrame([study.whole(piece) for piece in pieces + corners]).with_columns(near=(pl.col("bars_off").abs() <= 1) & (pl.col("over").abs() <= 1))
+    table("whole", checked.group_by("parses", "ends", "bars_off").agg(pieces=pl.len(), shortest=pl.col("over").min(), longest=pl.col("over").max()))
+    rates = {"parse_rate": (checked["parses"] & checked["ends"]).mean(), "length_within_bar": checked["near"].mean()}
+    print(record("music", {name: {"value": value, "n": len(checked), "unit": "share of pieces", "how": "python tests/bench/music.py thousand"}
+                           for name, value in rates.items()}, RESULTS), rates, flush=True)
+    table("varied", study.varied(pieces, 3, groups))
+    table("likeness", study.like_music(pieces, middle, tempi))
+    clips = labelled(labelled_songs())
+    sets = {"ours": pieces[::3], **{way: pieces_for(way, grid(), 1, clips=clips)[0] for way in WAYS[1:]}}
+    table("frechet", apart({name: study.first_bars(some) for name, some in sets.items()}, list(zip(middle, tempi, strict=True))))
+    table("copied", study.copied([piece.notes for piece in (pieces + corners)[:1000]], train, unseen))
+
+
+def apart(sets: dict, human: list, most: int = 200) -> pl.DataFrame:
+    """Fréchet distances of rendered clips `[(notes, tempo), ...]` by name from half of the human ones; the other half says how near one can come."""
+    from emonotes.encoders.musicnn import Heard, Musicnn
+
+    ear, order = Heard(Musicnn()), np.random.default_rng(0).permutation(len(human))
+    sets = {"reference": [human[i] for i in order[::2]], "other people's pieces": [human[i] for i in order[1::2]], **sets}
+    even = {name: np.linspace(0, len(some) - 1, min(most, len(some))).astype(int) for name, some in sets.items()}
+    heard = {name: ear.encode([played(*some[i]) for i in even[name]]) for name, some in sets.items()}
+    found = distances(heard.pop("reference"), heard)
+    return pl.DataFrame([{"set": name, **one} for name, one in found.items()])
+
+
+def played(notes, tempo: float):
+    """A clip of notes in beats as a score in seconds."""
+    return score_of(notes * [60 / tempo, 60 / tempo, 1, 1]).to("tick")
+
+
 def worse(rows: pl.DataFrame) -> dict:
     """The row of the judge that reads the music worse (angle and L1: greater, all others: smaller), as a figure."""
     row = rows.sort("value", descending=rows["measure"][0] in ("angle", "l1")).row(0, named=True)
@@ -174,7 +213,7 @@ def speed(_) -> None:
 
 
 if __name__ == "__main__":
-    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "control": control, "speed": speed}
+    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "control": control, "thousand": thousand, "speed": speed}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)
     parts[sys.argv[1]](sys.argv[2:] or list(judges()))
