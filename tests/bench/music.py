@@ -165,7 +165,8 @@ def thousand(_) -> None:
     groups, middle, tempi = study.human_clips(unseen)
     corners, _ = pieces_for("ours", list(QUADRANT_CENTRES.values()), 100)
     pieces, _ = pieces_for("ours", grid(), 3)
-    checked = pl.DataFrame([study.whole(piece) for piece in pieces + corners]).with_columns(near=(pl.col("bars_off").abs() <= 1) & (pl.col("over").abs() <= 1))
+    near = (pl.col("bars_off").abs() <= 1) & (pl.col("over").abs() <= 1)
+    checked = pl.DataFrame([study.whole(piece) for piece in pieces + corners]).with_columns(near=near)
     table("whole", checked.group_by("parses", "ends", "bars_off").agg(pieces=pl.len(), shortest=pl.col("over").min(), longest=pl.col("over").max()))
     rates = {"parse_rate": (checked["parses"] & checked["ends"]).mean(), "length_within_bar": checked["near"].mean()}
     print(record("music", {name: {"value": value, "n": len(checked), "unit": "share of pieces", "how": "python tests/bench/music.py thousand"}
