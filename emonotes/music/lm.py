@@ -21,12 +21,13 @@ from .sentences import vocabulary
 # %% ../../nbs/05_music/09_lm.ipynb #576f761a
 @dataclass(frozen=True)
 class LMConfig:
-    """Size of the language model, and the longest sentence it is trained on."""
+    """Size of the language model, how many heads share their keys and values, and the longest sentence it is trained on."""
 
     width: int = 320
     layers: int = 5
     heads: int = 5
     context: int = 1024
+    sharing: int = 5
 
     def build(self, seed: int = 0):
         """A freshly initialised `LlamaForCausalLM` over `emonotes.music.sentences.vocabulary()`."""
@@ -38,7 +39,7 @@ class LMConfig:
             return LlamaForCausalLM(LlamaConfig(
                 vocab_size=vocabulary().size, hidden_size=self.width, num_hidden_layers=self.layers,
                 intermediate_size=int(2.75 * self.width) // 64 * 64, num_attention_heads=self.heads,
-                max_position_embeddings=2 * self.context, tie_word_embeddings=True,
+                num_key_value_heads=max(1, self.heads // self.sharing), max_position_embeddings=2 * self.context, tie_word_embeddings=True,
                 pad_token_id=0, bos_token_id=1, eos_token_id=2))
 
 # %% ../../nbs/05_music/09_lm.ipynb #7fa38dc4

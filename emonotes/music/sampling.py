@@ -19,6 +19,18 @@ from .sentences import heads, left_words, vocabulary
 from .tokens import tokenizer
 
 # %% ../../nbs/05_music/11_sampling.ipynb #2ba92ec9
+def _times(weight):
+    """`x -> x @ weight.T` of a matrix in half precision, which is what the weights are shipped in; sums in full precision.
+
+    By FBGEMM where torch has it: at every word all weights go through the processor, and half the bytes take half the time."""
+    import torch
+
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
+        return functools.partial(torch.nn.functional.linear, weight=weight.half().float())
+    packed = torch.ops.quantized.linear_prepack_fp16(weight.float(), None)
+    return functools.partial(torch.ops.quantized.linear_dynamic_fp16.default, W_prepack=packed)
+
+
 class Decoder:
     """The arithmetic of a `LlamaForCausalLM` for writing: `rows` sentences side by side, each with its own `length` so far.
 
@@ -28,64 +40,61 @@ class Decoder:
     def __init__(self, model, rows: int, context: int):
         import torch
 
-        held, config = model.state_dict(), model.config
-        self.heads, self.width = config.num_attention_heads, config.hidden_size
+        held, config = {name.removeprefix("model."): weight.float() for name, weight in model.state_dict().items()}, model.config
+        self.heads, self.shared, self.width = config.num_attention_heads, config.num_key_value_heads, config.hidden_size
         self.size, self.eps = self.width // self.heads, config.rms_norm_eps
-        self.embed = held["model.embed_tokens.weight"].float()
-        self.out = (self.embed * held["model.norm.weight"].float()).contiguous()
-        self.layers = [self._layer({k.split(f"layers.{i}.")[1]: v.float() for k, v in held.items() if f"layers.{i}." in k})
+        self.embed, self.norm, self.out = held["embed_tokens.weight"], held["norm.weight"], _times(held["embed_tokens.weight"])
+        self.layers = [self._layer({k.removeprefix(f"layers.{i}."): v for k, v in held.items() if k.startswith(f"layers.{i}.")})
                        for i in range(config.num_hidden_layers)]
         theta = config.rope_parameters["rope_theta"]
         angle = torch.outer(torch.arange(context), theta ** (-torch.arange(0, self.size, 2) / self.size)).repeat(1, 2)
         self.cos, self.sin = angle.cos(), angle.sin() * torch.cat([-torch.ones(self.size // 2), torch.ones(self.size // 2)])
-        shape = (len(self.layers), rows, self.heads, context, self.size)
+        shape = (len(self.layers), rows, self.shared, context, self.size)
         self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
         self.length = torch.zeros(rows, dtype=torch.long)
 
     @staticmethod
     def _layer(held: dict) -> tuple:
-        """Four matrices of one layer: queries, keys and values; their output; gate and up; down."""
+        """Two norms and four matrices of one layer: queries, keys and values; their output; gate and up; down."""
         import torch
 
-        qkv = torch.cat([held[f"self_attn.{k}_proj.weight"] for k in "qkv"]) * held["input_layernorm.weight"]
-        up = torch.cat([held["mlp.gate_proj.weight"], held["mlp.up_proj.weight"]]) * held["post_attention_layernorm.weight"]
-        return qkv, held["self_attn.o_proj.weight"], up, held["mlp.down_proj.weight"]
+        qkv = torch.cat([held[f"self_attn.{k}_proj.weight"] for k in "qkv"])
+        up = torch.cat([held["mlp.gate_proj.weight"], held["mlp.up_proj.weight"]])
+        matrices = qkv, held["self_attn.o_proj.weight"], up, held["mlp.down_proj.weight"]
+        return held["input_layernorm.weight"], held["post_attention_layernorm.weight"], *map(_times, matrices)
 
-    def _turn(self, x, at):
-        """Rotary positions (Su et al. 2021) on `[n, heads, t, size]`."""
-        half = self.size // 2
-        return x * self.cos[at] + x.roll(half, -1) * self.sin[at]
+    def _attend(self, q, k, v, unseen):
+        """What queries `[n, t, heads, size]` find in keys and values `[n, shared, end, size]`: `[n, t, width]`."""
+        n, t = q.shape[:2]
+        many = q.view(n, t, self.shared, -1, self.size).permute(0, 2, 3, 1, 4).reshape(n, self.shared, -1, self.size)
+        found = (many @ k.mT).view(n, self.heads, t, -1).mul_(self.size**-0.5).add_(unseen).softmax(-1)
+        return (found.view(n, self.shared, -1, found.shape[-1]) @ v).view(n, self.heads, t, self.size).transpose(1, 2).reshape(n, t, self.width)
 
     def feed(self, ids, rows: slice = slice(None)):
         import torch
-        from torch.nn.functional import linear, scaled_dot_product_attention, silu
+        from torch.nn.functional import rms_norm, silu
 
         n, t = ids.shape
-        begin = self.length[rows]
+        begin, shape = self.length[rows], (self.width,)
         at = begin[:, None] + torch.arange(t)
         end = int(at.max()) + 1
-        which = torch.arange(self.length.shape[0])[rows]
-        seen = (torch.arange(end) <= at[..., None])[:, None]
-        where = (which[:, None], slice(None), at)
-        x, turn = self.embed[ids], at[:, None]
-        for k, v, (qkv, o, up, down) in zip(self.keys, self.values, self.layers, strict=True):
-            q, new_k, new_v = linear(self._norm(x), qkv).view(n, t, 3, self.heads, self.size).permute(2, 0, 3, 1, 4)
-            q = self._turn(q, turn)
-            k[where], v[where] = self._turn(new_k, turn).transpose(1, 2), new_v.transpose(1, 2)
-            mixed = scaled_dot_product_attention(q, k[rows, :, :end], v[rows, :, :end], seen)
-            x = x + linear(mixed.transpose(1, 2).reshape(n, t, self.width), o)
-            gate, rise = linear(self._norm(x), up).chunk(2, -1)
-            x = x + linear(silu(gate) * rise, down)
+        where = (torch.arange(self.length.shape[0])[rows][:, None], slice(None), at)
+        unseen = torch.where(torch.arange(end) <= at[..., None], 0.0, -torch.inf)[:, None]
+        x, cos, sin, turning = self.embed[ids], self.cos[at][:, :, None], self.sin[at][:, :, None], self.heads + self.shared
+        for k, v, (first, second, qkv, o, up, down) in zip(self.keys, self.values, self.layers, strict=True):
+            new = qkv(rms_norm(x, shape, first, self.eps)).view(n, t, -1, self.size)
+            turned = new[:, :, :turning]
+            turned = turned * cos + turned.roll(self.size // 2, -1) * sin  # rotary positions (Su et al. 2021)
+            k[where], v[where] = turned[:, :, self.heads:], new[:, :, turning:]
+            x = x + o(self._attend(turned[:, :, :self.heads], k[rows, :, :end], v[rows, :, :end], unseen))
+            gate, rise = up(rms_norm(x, shape, second, self.eps)).chunk(2, -1)
+            x = x + down(silu(gate) * rise)
         self.length[rows] = begin + t
-        return linear(self._norm(x[:, -1]), self.out)
+        return self.out(rms_norm(x[:, -1], shape, self.norm, self.eps))
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows alone."""
         self.keys, self.values, self.length = self.keys[:, rows], self.values[:, rows], self.length[rows]
-
-    def _norm(self, x):
-        """Root-mean-square norm without its weight, which is folded into the next matrix."""
-        return x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt()
 
 # %% ../../nbs/05_music/11_sampling.ipynb #97238167
 FINGERS = 10  # notes that may begin together
