@@ -122,10 +122,10 @@ class Style:
     of the rest, only the likeliest words with a probability of `top_p` together are drawn from; `mending` is how much of what the last bars
     missed of their plan is asked for again (0 = nothing)."""
 
-    guidance: float = 1.5
+    guidance: float = 3.0
     temperature: float = 1.0
-    top_p: float = 0.97
-    mending: float = 1.0
+    top_p: float = 0.9
+    mending: float = 0.5
 
     def __post_init__(self):
         if not (self.guidance >= 0 and self.temperature >= 0 and 0 < self.top_p <= 1 and 0 <= self.mending <= 2):

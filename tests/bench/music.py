@@ -129,13 +129,13 @@ def table(name: str, rows: pl.DataFrame) -> None:
 def rehearse(_) -> None:
     """Strengths of guidance and ways to draw, on a coarse grid and on the quadrants' centres, read by the rehearsal reader alone."""
     reader, rows = {"rehearsal": rehearsal_reader(halves(labelled_songs())["maker"])}, []
-    for guidance, top_p in ((1.5, 0.97), (2.5, 0.97), (2.5, 0.9), (3.5, 0.97), (3.5, 0.9), (3.5, 0.8), (5.0, 0.9)):
+    for guidance, top_p, mending in ((1.5, 0.97, 0), (3, 0.97, 0), (3, 0.9, 0), (3, 0.9, 0.5), (3, 0.9, 1), (4, 0.9, 0.5), (3, 0.8, 0.5)):
         at = {}
         for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
-            pieces, wanted = pieces_for("ours", points, seeds, style=Style(guidance, top_p=top_p))
+            pieces, wanted = pieces_for("ours", points, seeds, style=Style(guidance, top_p=top_p, mending=mending))
             read = both(readings(pieces, wanted, reader))
             at |= {name: measure(*read) for name, measure in measures.items()} | {f"mean_{axis}": read[1][:, k].mean() for k, axis in enumerate("va")}
-        rows.append({"guidance": guidance, "top_p": top_p, **at, "pieces": 161})
+        rows.append({"guidance": float(guidance), "top_p": top_p, "mending": float(mending), **at, "pieces": 161})
         table("rehearsal", pl.DataFrame(rows))
         print(rows[-1], flush=True)
 
