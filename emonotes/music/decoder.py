@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SILENT', 'FITTED', 'LOGS', 'RISES', 'Labelled', 'labelled', 'MiddleDecoder', 'fit_decoder', 'save_decoder',
-           'load_decoder', 'path_through', 'template_plan', 'nearest_plan']
+           'load_decoder', 'balanced', 'path_through', 'template_plan', 'nearest_plan']
 
 # %% ../../nbs/05_music/12_decoder.ipynb #ea920774
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,17 +90,19 @@ def _line(va, y, source, rises: int | None, ridge: float = 1.0) -> tuple[np.ndar
 class MiddleDecoder:
     """`VA -> distribution over plans`. `lines` float[8, 3]: level, per valence, per arousal of each of `FITTED`, logs for `LOGS`;
     `spread` float[8, 8]: covariance of the residuals; `low`, `high` float[8]: the range of human clips; `emphasis` float[2]:
-    how far the point is moved out along valence and arousal before the lines are read."""
+    how far the point is moved out along valence and arousal before the lines are read; `neutral` float[2]: what is added to a point before,
+    so that music for neutral is read as neutral."""
 
     lines: np.ndarray
     spread: np.ndarray
     low: np.ndarray
     high: np.ndarray
     emphasis: np.ndarray
+    neutral: np.ndarray
 
     def mean(self, va) -> np.ndarray:
         """The fitted fields expected at points `[..., 2]`, on their fitted scales: `float64[..., 8]`."""
-        point = as_va(va).astype(float) * self.emphasis
+        point = (as_va(va).astype(float) + self.neutral) * self.emphasis
         return np.clip(self.lines[:, 0] + point @ self.lines[:, 1:].T, self.low, self.high)
 
     def plans(self, path, seed: int | None = None, variety: float = 0.35) -> list[Plan]:
@@ -147,7 +149,7 @@ def fit_decoder(clips: Labelled) -> MiddleDecoder:
         rest[use, k] = residual
     low, high = np.quantile(y, [0.02, 0.98], axis=0)
     emphasis = 1 / np.clip(_understood(clips), 0.4, 1)
-    return MiddleDecoder(np.array(lines), np.cov(rest.T), low, high, emphasis)
+    return MiddleDecoder(np.array(lines), np.cov(rest.T), low, high, emphasis, np.zeros(2))
 
 # %% ../../nbs/05_music/12_decoder.ipynb #3e4c07da
 def save_decoder(decoder: MiddleDecoder, folder, **facts) -> Path:
@@ -164,10 +166,17 @@ def load_decoder(folder=None) -> MiddleDecoder:
     folder = Path(folder) if folder else PRETRAINED / "middle_decoder"
     try:
         held = json.loads((folder / "decoder.json").read_text(encoding="utf-8"))
-        return MiddleDecoder(*(np.array(held[name]) for name in ("lines", "spread", "low", "high", "emphasis")))
+        return MiddleDecoder(*(np.array(held[name]) for name in ("lines", "spread", "low", "high", "emphasis", "neutral")))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"the middle decoder in '{folder}' cannot be read ({type(error).__name__}); "
                          "reinstall emonotes or fit one with emonotes.music.decoder.fit_decoder") from error
+
+# %% ../../nbs/05_music/12_decoder.ipynb #39a963a4
+def balanced(decoder: MiddleDecoder, wanted, read) -> MiddleDecoder:
+    """The decoder with its `neutral` moved to where music for `wanted` points `[n, 2]`, `read` as points `[n, 2]`, is read as 0 by a line."""
+    lines = [np.polyfit(np.asarray(wanted, float)[:, k], np.asarray(read, float)[:, k], 1) for k in (0, 1)]
+    moved = np.array([-level / max(slope, 0.2) for slope, level in lines])
+    return replace(decoder, neutral=np.clip(decoder.neutral + moved, -0.5, 0.5))
 
 # %% ../../nbs/05_music/12_decoder.ipynb #a6cb5150
 def path_through(points, bars: int) -> np.ndarray:

@@ -8,6 +8,7 @@
 Figures are of this machine; nothing is asserted. Needs EMOPIA and VGMIDI in EMONOTES_DATA.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from emonotes.align.judges import (
 )
 from emonotes.atlas.folders import data_folder, write_beside
 from emonotes.course.record import record
-from emonotes.music.decoder import labelled
+from emonotes.music.decoder import balanced, labelled, load_decoder, save_decoder
 from emonotes.music.likeness import distances
 from emonotes.music.sampling import Style
 from emonotes.studies import thousand as study
@@ -48,6 +49,7 @@ from emonotes.studies.control import (
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
+DECODER = ROOT / "emonotes" / "pretrained" / "middle_decoder"
 FOLDS = {"picture": 2}
 
 
@@ -140,6 +142,18 @@ def rehearse(_) -> None:
         print(rows[-1], flush=True)
 
 
+def balance(_) -> None:
+    """Move the shipped middle decoder's neutral point to where the rehearsal reader hears neutral; a second round shows what is left."""
+    reader = {"rehearsal": rehearsal_reader(halves(labelled_songs())["maker"])}
+    for last in (False, True):
+        read = both(readings(*pieces_for("ours", grid(9), 2), reader))
+        print(read[1].mean(0), load_decoder().neutral, flush=True)
+        if not last:
+            held = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
+            facts = {name: value for name, value in held.items() if name not in ("fields", *vars(load_decoder()))}
+            save_decoder(balanced(load_decoder(), *read), DECODER, **facts)
+
+
 def control(_) -> None:
     """The whole grid and a hundred pieces for each quadrant's centre, ours and both baselines, as both judges read them."""
     clips, judged, found, points = labelled(labelled_songs()), load_judges(), [], []
@@ -214,7 +228,8 @@ def speed(_) -> None:
 
 
 if __name__ == "__main__":
-    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "control": control, "thousand": thousand, "speed": speed}
+    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "balance": balance, "control": control,
+             "thousand": thousand, "speed": speed}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)
     parts[sys.argv[1]](sys.argv[2:] or list(judges()))
