@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WAYS', 'READ', 'CENTRE', 'MEASURES', 'AT_CENTRES', 'COLOURS', 'grid', 'plans_of', 'music', 'pieces_for', 'readings',
            'both', 'validate', 'correlation', 'normalised_l1', 'angle_error', 'intensity', 'quad_accuracy', 'evaluate',
-           'figures', 'draw_control', 'draw_grid', 'rehearsal_reader']
+           'figures', 'draw_control', 'draw_grid', 'rehearsal_reader', 'best_drafts']
 
 # %% ../../nbs/08_studies/10_control.ipynb #49425199
 import hashlib
@@ -165,7 +165,7 @@ def figures(read: pl.DataFrame, measures=None) -> pl.DataFrame:
                       for (way, judge), part in read.group_by("way", "judge", maintain_order=True)])
 
 # %% ../../nbs/08_studies/10_control.ipynb #3cd7da63
-COLOURS = {"ours": "#0072B2", "template": "#E69F00", "nearest clip": "#999999"}
+COLOURS = {"ours": "#0072B2", "best of three": "#009E73", "template": "#E69F00", "nearest clip": "#999999"}
 
 
 def draw_control(read: pl.DataFrame, axes=None):
@@ -179,7 +179,7 @@ def draw_control(read: pl.DataFrame, axes=None):
     for row, judge in zip(axes, judges, strict=True):
         for ax, name in zip(row, ("valence", "arousal"), strict=True):
             ax.plot([-1, 1], [-1, 1], color="0.8", lw=1)
-            for way in (way for way in WAYS if way in read["way"]):
+            for way in (way for way in COLOURS if way in read["way"]):
                 part = read.filter((pl.col("way") == way) & (pl.col("judge") == judge)).group_by(pl.col(name).round(4)).agg(
                     mean=pl.col(f"read_{name}").mean(), se=pl.col(f"read_{name}").std() / pl.len().sqrt()).sort(name)
                 x, mean, wide = part[name], part["mean"], 1.96 * part["se"].fill_null(0)
@@ -214,3 +214,10 @@ def rehearsal_reader(rows: pl.DataFrame, seed: int = 0):
     from emonotes.align.judges import share_of, written_all
 
     return Measures.fit(written_all(rows["content"]), share_of(rows), weights_of(rows), seed)
+
+# %% ../../nbs/08_studies/10_control.ipynb #c9c57593
+def best_drafts(pieces: list[Written], wanted, drafts: int, reader) -> tuple[list[Written], np.ndarray]:
+    """Of every `drafts` pieces of a point, as `pieces_for` returns them, the one that `reader` reads nearest to it, and the points `[n, 2]`."""
+    far = np.linalg.norm(reader.read([piece.score for piece in pieces]) - wanted, axis=1).reshape(-1, drafts)
+    pick = np.arange(len(far)) * drafts + far.argmin(1)
+    return [pieces[i] for i in pick], wanted[pick]
