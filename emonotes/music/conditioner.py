@@ -19,7 +19,7 @@ from torch import nn
 from ..affect.space import as_va
 from ..atlas.folders import write_beside
 from ..errors import InputError
-from .lm import _checkpoint, _rate, _resume, _save
+from .lm import learning_rate, resume, save_checkpoint, save_tensors
 from .musicgen import MusicGen
 
 # %% ../../nbs/05_music/22_conditioner.ipynb #8776af48
@@ -67,20 +67,20 @@ def _train(conditioner, loss_of, folder, steps: int, rate: float, seed: int, wha
 
     optimiser = torch.optim.Adam(conditioner.parameters(), lr=rate)
     path = Path(folder) / "checkpoint.safetensors" if folder else None
-    facts = _resume(conditioner, optimiser, path) if path else {}
+    facts = resume(conditioner, optimiser, path) if path else {}
     if facts.get("what", what) != what:
         raise InputError(f"'{folder}' holds a training on other data or settings ({facts['what']}); give an empty folder")
     losses = facts.get("losses", [])
     for step in tqdm(range(len(losses), steps), initial=len(losses), total=steps, disable=None, desc=what["way"]):
         for group in optimiser.param_groups:
-            group["lr"] = _rate(step, steps, rate)
+            group["lr"] = learning_rate(step, steps, rate)
         loss = loss_of(np.random.default_rng([seed, step]))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(round(loss.item(), 6))
         if path and ((step + 1) % 50 == 0 or step + 1 == steps):
-            _checkpoint(conditioner, optimiser, path, losses=losses, what=what)
+            save_checkpoint(conditioner, optimiser, path, losses=losses, what=what)
     return losses
 
 
@@ -166,7 +166,7 @@ def fit_by_listening(musicgen: MusicGen, conditioner: Conditioner, points, audio
 def save_conditioner(conditioner: Conditioner, folder, **facts) -> Path:
     """Write `conditioner.safetensors`, and its shape and your `facts` as `conditioner.json`; each whole or not at all."""
     folder = Path(folder)
-    _save(conditioner.state_dict(), folder / "conditioner.safetensors")
+    save_tensors(conditioner.state_dict(), folder / "conditioner.safetensors")
     shape = {"width": conditioner.base.shape[1], "tokens": len(conditioner.base), "rank": len(conditioner.basis),
              "hidden": conditioner.net[0].out_features}
     text = json.dumps({"shape": shape, **facts}, indent=1) + "\n"
