@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from .diversity import roll, time_per_class
-from .originality import in_order, interval_of_share, validate
+from .originality import in_order, validate
 
 # %% ../../nbs/05_music/20_likeness.ipynb #c8e1af7c
 def _classes(notes) -> np.ndarray:
@@ -95,18 +95,20 @@ def inside(ours: dict, human: dict, coverage: float = 0.95) -> dict[str, dict]:
     """For each statistic, the share of our clips inside the middle `coverage` of the human clips.
 
     `ours`, `human`: tables `{name: float[n]}` with the same names. Returns per statistic `low` and `high` of the human range,
-    both medians, `share` with its 95 % interval (`share_low`, `share_high`), and `spread`, the ratio of standard deviations (nan
+    both medians, `share` with its 95 % interval by Wilson (`share_low`, `share_high`), and `spread`, the ratio of standard deviations (nan
     where the human clips do not differ).
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     if set(ours) != set(human) or not ours:
         raise InputError(f"the tables differ in {sorted(set(ours) ^ set(human)) or 'nothing, both are empty'}; make both with table")
     found = {}
     for name, values in ours.items():
         low, high = np.percentile(human[name], [50 * (1 - coverage), 50 * (1 + coverage)])
         share, wide = float(np.mean((values >= low - 1e-9) & (values <= high + 1e-9))), np.std(human[name])
-        borders = interval_of_share(share, len(values))
+        borders = map(float, proportion_confint(share * len(values), len(values), method="wilson"))
         found[name] = {"low": float(low), "high": float(high), "human": float(np.median(human[name])),
-                       "ours": float(np.median(values)), "share": share, "share_low": borders[0], "share_high": borders[1],
+                       "ours": float(np.median(values)), "share": share, **dict(zip(("share_low", "share_high"), borders, strict=True)),
                        "spread": float(np.std(values) / wide) if wide > 1e-9 else float("nan")}
     return found
 

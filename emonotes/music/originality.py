@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VIEWS', 'PIECE_END', 'CLIP_END', 'FIGURE', 'SAME_PIECE', 'validate', 'in_order', 'symbols', 'Index', 'open_index',
-           'build_index', 'Run', 'longest_runs', 'passages', 'interval_of_share', 'copying', 'evaluate']
+           'build_index', 'Run', 'longest_runs', 'passages', 'copying', 'evaluate']
 
 # %% ../../nbs/05_music/18_originality.ipynb #afbd808c
 import json
@@ -230,32 +230,28 @@ def passages(pieces, lengths, seed: int = 0) -> list[np.ndarray]:
 SAME_PIECE = 0.5
 
 
-def interval_of_share(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share of n (Wilson 1927)."""
-    middle, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
-    return float(max(0, middle - half) / (1 + z * z / n)), float(min(1 + z * z / n, middle + half) / (1 + z * z / n))
-
-
 def copying(generated: list[Run], held_out: list[Run], by: str = "fresh") -> dict:
     """Are generated clips nearer to the training pieces than held-out human passages of equal length are?
 
     `by`: the figure of a run that counts, `fresh` or `notes`; look the runs up by the same.
     Returns medians, 95th percentiles and maxima of the longest runs in notes, the share of generated clips `over` the
-    held-out 95th percentile with its 95 % interval, the held-out `doubles` taken out, each generated clip's `percentile`
+    held-out 95th percentile with its 95 % interval (Wilson 1927), the held-out `doubles` taken out, each generated clip's `percentile`
     among the held-out, the `suspects` (row numbers above the held-out maximum), and `clean` by the rule of the chapter.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     human = np.array([getattr(run, by) for run in held_out if run.notes < SAME_PIECE * run.of])
     ours = np.array([getattr(run, by) for run in generated])
     if not len(human) or not len(ours):
         raise InputError(f"{len(ours)} generated and {len(human)} held-out runs are left; give at least one of each")
-    limit, over = np.percentile(human, 95), float(np.mean(ours > np.percentile(human, 95)))
-    low, high = interval_of_share(over, len(ours))
+    limit = np.percentile(human, 95)
+    low, high = proportion_confint(np.sum(ours > limit), len(ours), method="wilson")
     sides = {f"{side}_{name}": float(f(runs)) for side, runs in (("generated", ours), ("held_out", human))
              for name, f in (("median", np.median), ("p95", lambda r: np.percentile(r, 95)), ("longest", np.max))}
     ranks = np.searchsorted(np.sort(human), ours, side="right") / len(human)
     suspects = np.flatnonzero(ours > human.max()).tolist()
-    return {**sides, "limit": float(limit), "over": over, "over_low": low, "over_high": high, "percentile": ranks.tolist(),
-            "doubles": len(held_out) - len(human), "suspects": suspects, "clean": not suspects and low <= 0.05}
+    return {**sides, "limit": float(limit), "over": float(np.mean(ours > limit)), "over_low": float(low), "over_high": float(high),
+            "percentile": ranks.tolist(), "doubles": len(held_out) - len(human), "suspects": suspects, "clean": not suspects and low <= 0.05}
 
 # %% ../../nbs/05_music/18_originality.ipynb #cc93593b
 def evaluate(clips, training: dict, held_out, seed: int = 0, folder=None) -> dict[str, dict]:

@@ -183,7 +183,8 @@ def test_the_verdict():
 
 def test_the_interval_of_a_share():
     # Wilson's interval of 8 in 10 by his formula (13): (.8+.19207+-1.96*sqrt(.016+.0096))/1.38415
-    assert np.allclose(og.interval_of_share(0.8, 10), (0.4902, 0.9433), atol=2e-4)
+    found = og.copying([og.Run(n, n, 100) for n in [48] * 8 + [1] * 2], [og.Run(n, n, 100) for n in range(1, 50)])
+    assert found["over"] == 0.8 and np.allclose((found["over_low"], found["over_high"]), (0.4902, 0.9433), atol=2e-4)
 
 
 def test_evaluate_says_clean_of_strangers_and_not_of_a_thief(tmp_path):
