@@ -21,6 +21,9 @@ Modality = Annotated[str | None, typer.Option("--modality", "-m", help="text, wo
                                               "sound, touch, colour, temperature; guessed from the item if left out")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON value, for machines")]
 Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]
+FORMATS_HELP = ("ogg, wav, flac, mp3 (sound), mid (MIDI), musicxml (a sheet), png, svg, pdf (a piano roll); several with commas, or again; "
+                "ogg,mid if left out")
+INSTRUMENT_HELP = "piano, harp, flute, strings, choir ..., any General MIDI name, or its number 0..127; piano if left out"
 
 
 def _print_json(value) -> None:
@@ -84,17 +87,30 @@ def compose(items: Annotated[list[str] | None, typer.Argument(help="what to play
             story: Annotated[Path | None, typer.Option(help="a text file whose paragraphs the piece follows")] = None,
             seconds: Annotated[float, typer.Option(help="length, 1 to 1800")] = 20.0,
             seed: Seed = 0,
-            out: Annotated[Path | None, typer.Option("--out", "-o", help="folder, or path without ending")] = None,
+            out: Annotated[Path | None, typer.Option("--out", "-o", help="folder, or path; its ending is a format too (-o tune.wav)")] = None,
+            formats: Annotated[list[str] | None, typer.Option("--format", "-f", metavar="NAME", help=FORMATS_HELP)] = None,
+            picture: Annotated[bool, typer.Option("--picture", help="also a piano roll (.png) with the plan under it")] = False,
+            instrument: Annotated[str | None, typer.Option("--instrument", "-i", metavar="NAME", help=INSTRUMENT_HELP)] = None,
+            soundfont: Annotated[Path | None, typer.Option(help="a .sf2 file to play it with; one is included")] = None,
+            music_model: Annotated[Path | None, typer.Option(help="a folder of weights of your own to compose with")] = None,
             as_json: Json = False):
-    """What does it sound like? Writes an .ogg and a .mid."""
+    """What does it sound like? Writes an .ogg and a .mid, or the formats you name.
+
+    \b
+    Examples:
+    emonotes compose "a rotting carcass"
+    emonotes compose tiramisu -m food --instrument harp -o tiramisu.mp3
+    emonotes compose --va=-0.6,-0.6 --va=0.7,0.5 --seconds 60 -f ogg,midi,musicxml --picture -o sunrise
+    """
     from emonotes.pipeline import compose as compose_one
 
     items = [*(items or []), *(_paragraphs(story) if story else [])]
     modality = "text" if story and modality is None else modality
-    clip = compose_one(items[0] if len(items) == 1 else items or None, modality, [_point(text) for text in va] if va else None, seconds, seed, out)
+    clip = compose_one(items[0] if len(items) == 1 else items or None, modality, [_point(text) for text in va] if va else None, seconds, seed, out,
+                       formats or None, picture, instrument, soundfont, music_model)
     if as_json:
         return _print_json(asdict(clip))
-    typer.echo("\n".join([*map(str, clip.feelings), clip.words, f"{clip.seconds:.0f} s: {clip.ogg}  {clip.mid}"]))
+    typer.echo("\n".join([*map(str, clip.feelings), clip.words, f"{clip.seconds:.0f} s: {'  '.join(clip.files.values())}"]))
 
 
 def _paragraphs(path: Path) -> list[str]:

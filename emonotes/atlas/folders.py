@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['named_folder', 'cache_folder', 'data_folder', 'encoder_folder', 'starter_folder', 'cards_folder', 'safe_path',
-           'resolve', 'open_content', 'write_beside']
+           'resolve', 'open_content', 'write_beside', 'writable']
 
 # %% ../../nbs/02_atlas/01_folders.ipynb #e04a696a
 import glob
 import os
+import tempfile
 import time
 import zipfile
 from importlib.resources import files
@@ -129,4 +130,15 @@ def write_beside(path: Path, write) -> Path:
     finally:
         if beside.parent.is_dir() and os.access(beside.parent, os.W_OK):
             beside.unlink(missing_ok=True)
+    return path
+
+
+def writable(path) -> Path:
+    """The path, if a file can be made in its folder (which is made if need be); `InputError` if not. Asked before long work."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written ({error.strerror}); free some space, or choose another folder") from None
     return path

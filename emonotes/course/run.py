@@ -55,7 +55,7 @@ def make_clips(out: Path, sentence: str, seed: int, seconds: float = 20.0) -> li
     inputs = blake2b(f"{package_hash()} {os.environ.get('EMONOTES_ENCODERS', '')} {wanted} {seed} {seconds}".encode()).hexdigest()
     if _unchanged(stamp, inputs, [record]):
         clips = json.loads(record.read_text())
-        if all(Path(clip[kind]).exists() for clip in clips for kind in ("ogg", "mid")):
+        if all(Path(path).exists() for clip in clips for path in clip["files"].values()):
             return clips
     (out / "clips").mkdir(parents=True, exist_ok=True)
     clips = [asdict(compose(item, modality, seconds=seconds, seed=seed + i, out=out / "clips" / name)) | {"title": title}
@@ -71,7 +71,7 @@ def told(clip: dict) -> str:
     spans = [f"{name} {felt[name]:+.2f} [{felt[f'{name}_interval'][0]:+.2f}, {felt[f'{name}_interval'][1]:+.2f}]"
              for name in ("valence", "arousal")]
     return (f"{clip['title']}\n  {'  '.join(spans)}  (90 % interval; read by {felt['encoder']})\n"
-            f"  {clip['words']}\n  {clip['seconds']:.0f} s, {clip['level']:.0f} dBFS: {clip['ogg']}  {clip['mid']}")
+            f"  {clip['words']}\n  {clip['seconds']:.0f} s, {clip['level']:.0f} dBFS: {'  '.join(clip['files'].values())}")
 
 
 def run(out: str | Path = "_build", tiny: bool = False, seed: int = 0, sentence: str = SENTENCE, nbs: str | Path = "nbs",

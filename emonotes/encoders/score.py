@@ -27,7 +27,7 @@ def read_score(item):
     try:
         return parse_midi(raw)
     except Exception as error:
-        raise InputError(f"{what} is corrupt ({str(error)[:80]}); fetch it again, or open it in a player") from None
+        raise InputError(f"{what} is corrupt ({str(error)[:80] or type(error).__name__}); fetch it again, or open it in a player") from None
 
 # %% ../../nbs/03_encoders/06_score.ipynb #21a87316
 def notes_of(score) -> dict[str, np.ndarray]:

@@ -141,5 +141,5 @@ def piano_roll(score, ax=None, title: str = "", plan=None):
     lowest.tick_params(labelbottom=True)
     lowest.set_xlabel("seconds")
     ax.set_ylabel("pitch")
-    ax.set_title(title, pad=16 if plan is not None else 6)
+    ax.set_title(title, pad=16 if plan is not None else 6, parse_math=False)
     return ax

@@ -122,6 +122,83 @@ def test_a_cache_that_cannot_be_written_is_done_without(call, monkeypatch, tmp_p
     assert code == 0 and json.loads(out)[0]["modality"] == "text" and "Traceback" not in err
 
 
+@pytest.mark.parametrize("point", ["1.5,0", "0,-1.01", "nan,0", "inf,0", "0.5", "0.1,0.2,0.3", "", "a,b"])
+def test_no_point_of_the_plane(call, tmp_path, point):
+    refused(call("compose", f"--va={point}", "-o", "clip"), point.split(",")[0])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seconds", ["0", "0.99", "-5", "nan", "inf", "1800.1", "1e300"])
+def test_no_length(call, tmp_path, seconds):
+    refused(call("compose", "--va=0,0", "--seconds", seconds, "-o", "clip"), "seconds", "1 to 1800")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name,bad,legal", [
+    ("--format", "tape", "musicxml"), ("--instrument", "kazooo", "General MIDI"), ("--instrument", "128", "0..127"), ("--instrument", "", "piano"),
+    ("--soundfont", "gone.sf2", "a .sf2 file"), ("--soundfont", ".", "a .sf2 file")])
+def test_an_option_that_names_nothing(call, tmp_path, name, bad, legal):
+    refused(call("compose", "--va=0,0", name, bad, "-o", "clip"), f"'{bad}'", legal)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_soundfont_that_is_none(call, tmp_path):
+    (tmp_path / "font.sf2").write_bytes(b"RIFF, and no more")
+    refused(call("compose", "--va=0,0", "--soundfont", "font.sf2", "-o", "clip"), "font.sf2", "not a readable SoundFont")
+    assert [path.name for path in tmp_path.iterdir()] == ["font.sf2"]
+
+
+def midi(drums: bool, notes: int = 1) -> bytes:
+    import symusic
+
+    score = symusic.Score(480)
+    score.tracks.append(symusic.Track("part", is_drum=drums))
+    score.tracks[0].notes.extend([symusic.Note(480 * k, 480, 38, 80) for k in range(notes)])
+    return score.dumps_midi()
+
+
+@pytest.mark.parametrize("raw,said", [(b"", "'seed.mid' does not begin like a MIDI file"), (b"MThd", "'seed.mid' is corrupt"),
+                                      (b"MThd" + bytes(40), "'seed.mid' is corrupt"), (midi(False)[:-9], "'seed.mid' is corrupt"),
+                                      (midi(False, 0), "no notes")], ids=["empty", "head", "zeros", "cut", "no notes"])
+def test_a_midi_that_is_nothing_to_start_from(call, tmp_path, raw, said):
+    (tmp_path / "seed.mid").write_bytes(raw)
+    refused(call("compose", "seed.mid", "-o", "clip"), said)
+    assert [path.name for path in tmp_path.iterdir()] == ["seed.mid"]
+
+
+def test_drums_alone_are_felt_by_their_rhythm(call, tmp_path):
+    (tmp_path / "seed.mid").write_bytes(midi(True, 16))
+    code, out, err = call("feel", "seed.mid", "--json")
+    assert code == 0 and json.loads(out)[0]["modality"] == "music", err
+
+
+@pytest.mark.parametrize("place", ["file/clip", "file/deep/clip.wav", "/proc/clip"])
+def test_a_place_that_takes_no_file_is_noticed_before_composing(call, tmp_path, monkeypatch, place):
+    from emonotes.music import composing
+
+    monkeypatch.setattr(composing, "write", None)
+    (tmp_path / "file").write_text("in the way")
+    refused(call("compose", "--va=0,0", "--seconds", "2", "-o", place), place.removesuffix(".wav"), "cannot be written")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_disk_that_fills_halfway_leaves_no_file_of_the_clip(call, tmp_path):
+    """The limit on file size lets the small .mid be written, and then fails as a full disk would."""
+    import signal
+
+    (tmp_path / "old.txt").write_text("stays")
+    call("compose", "--va=0.5,0.5", "--seconds", "2", "-f", "mid,musicxml", "--picture", "-o", "warm/clip")
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    try:
+        done = call("compose", "--va=0.5,0.5", "--seconds", "2", "-f", "mid,musicxml,wav", "--picture", "-o", "clip")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    refused(done, "clip.musicxml", "cannot be written")
+    assert {path.name for path in tmp_path.iterdir()} == {"old.txt", "warm"} and len(list((tmp_path / "warm").iterdir())) == 3
+
+
 @pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     """The limit on file size makes the second half of the clip fail as a full disk would; the SoundFont was tuned before."""

@@ -58,6 +58,26 @@ def test_compose_is_reproducible_and_audible(tmp_path):
     assert one.seconds >= 15 and one.level > -40 and one.words == two.words != other.words
 
 
+def test_compose_writes_every_format_asked_for(tmp_path):
+    import soundfile
+    import symusic
+
+    clip = pipeline.compose(va=(0.5, 0.5), seconds=3, out=tmp_path / "clip.flac", formats=["wav,MIDI", ".MusicXML", "mp3", "wav"],
+                            picture=True, instrument="flute")
+    assert list(clip.files) == ["flac", "wav", "mid", "musicxml", "mp3", "png"]
+    assert {path.name for path in tmp_path.iterdir()} == {f"clip.{name}" for name in clip.files}
+    assert [track.program for track in symusic.Score(clip.files["mid"]).tracks] == [73]
+    assert np.isclose(soundfile.info(clip.files["wav"]).duration, clip.seconds, atol=0.01)
+    plain = pipeline.compose(va=(0.5, 0.5), seconds=3, out=tmp_path / "op.27")
+    assert plain.plan == clip.plan and sorted(plain.files) == ["mid", "ogg"] and plain.files["mid"].endswith("op.27.mid")
+
+
+@pytest.mark.parametrize("wanted", ["tape", "", [], ["wav", "mid;xml"], "wav,", [5]])
+def test_an_unknown_format_names_the_known_ones(wanted):
+    with pytest.raises(InputError, match="musicxml"):
+        pipeline.formats_of(wanted)
+
+
 def test_exit_code_and_json_of_the_real_command():
     bad = subprocess.run([sys.executable, "-m", "emonotes.cli", "feel", "", "--json"], capture_output=True, text=True)
     assert bad.returncode == 2 and bad.stdout == "" and len(bad.stderr.strip().splitlines()) == 1

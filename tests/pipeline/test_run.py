@@ -25,7 +25,7 @@ def test_four_clips_that_can_be_heard_and_are_kept(tmp_path):
     assert len(clips) == 4
     for clip in clips:
         assert clip["seconds"] >= 15 and clip["level"] > -40
-        assert Path(clip["ogg"]).stat().st_size > 10_000 and Path(clip["mid"]).stat().st_size > 100
+        assert Path(clip["files"]["ogg"]).stat().st_size > 10_000 and Path(clip["files"]["mid"]).stat().st_size > 100
         assert "bpm" in run.told(clip) and "90 % interval" in run.told(clip)
     assert run.make_clips(tmp_path, "Rain again.", seed=0, seconds=16) == json.loads(json.dumps(clips))
 
