@@ -1,4 +1,4 @@
-"""The command line: feel, match, compose, listening tests, atlas, run. A user's mistake is one sentence and exit code 2."""
+"""The command line: feel, match, compose, training the composer, listening tests, atlas, run. A user's mistake is one sentence and exit code 2."""
 
 import errno
 import json
@@ -92,7 +92,7 @@ def compose(items: Annotated[list[str] | None, typer.Argument(help="what to play
             picture: Annotated[bool, typer.Option("--picture", help="also a piano roll (.png) with the plan under it")] = False,
             instrument: Annotated[str | None, typer.Option("--instrument", "-i", metavar="NAME", help=INSTRUMENT_HELP)] = None,
             soundfont: Annotated[Path | None, typer.Option(help="a .sf2 file to play it with; one is included")] = None,
-            music_model: Annotated[Path | None, typer.Option(help="a folder of weights of your own to compose with")] = None,
+            music_model: Annotated[Path | None, typer.Option(help="a folder that `emonotes train-music` wrote, to compose with")] = None,
             as_json: Json = False):
     """What does it sound like? Writes an .ogg and a .mid, or the formats you name.
 
@@ -260,6 +260,50 @@ def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty fol
 
     written = Atlas.load().export(folder, form, source or None, modality, redistributable or None)
     _print_json({"folder": written}) if as_json else typer.echo(written)
+
+
+@app.command("train-music")
+def train_music(folder: Annotated[Path, typer.Argument(help="where the weights go, and what is needed to resume")],
+                data: Annotated[Path | None, typer.Option(help="the folder that holds the corpora; EMONOTES_DATA if left out")] = None,
+                source: Annotated[list[str] | None, typer.Option("--source", "-s", help="only these corpora")] = None,
+                steps: Annotated[int | None, typer.Option(help="batches to learn from; 12000 if left out, 200 if tiny")] = None,
+                workers: Annotated[int, typer.Option(help="workers of Ray that share each batch; they show no bar")] = 1,
+                tiny: Annotated[bool, typer.Option("--tiny", help="a toy of a model, to see that all works")] = False,
+                seed: Seed = 0, as_json: Json = False):
+    """Train the language model on piano music that nobody labelled. Killed and called again, it resumes.
+
+    \b
+    Examples:
+    emonotes train-music mine                       # hours on a processor
+    emonotes train-music toy -s js_fakes --tiny     # minutes
+    emonotes compose "rain again" --music-model toy
+    """
+    from emonotes.atlas.folders import data_folder, writable
+    from emonotes.music import lm
+    from emonotes.music.corpora import CORPORA
+    from emonotes.music.lm_workers import train_with_workers
+
+    steps = (200 if tiny else 12_000) if steps is None else steps
+    if steps < 1:
+        raise InputError(f"{steps} steps teach nothing; ask for at least 1")
+    data, sources = data or data_folder(), tuple(dict.fromkeys(source or CORPORA))
+    if data is None:
+        raise InputError(f"there is no data folder to read {', '.join(sources)} from; name one with --data or EMONOTES_DATA")
+    checkpoint = writable(folder / "training" / "checkpoint.safetensors")
+    (corpus, unseen), done = lm.read_corpora(data, sources), len(lm.facts_of(checkpoint).get("losses", []))
+    config = lm.LMConfig(width=64, layers=2, heads=2, context=160) if tiny else lm.LMConfig()
+    if not as_json:
+        for name in sources:
+            own = [len(piece.ids) for piece in corpus if piece.name.startswith(f"{name}/")]
+            typer.echo(f"{name}: {len(own)} pieces, {sum(own):,} words ({CORPORA[name].licence})")
+        seconds = lm.step_seconds(corpus, config)
+        typer.echo(f"{len(unseen)} pieces are kept aside; step {done} of {steps}, about {seconds:.3g} s a step on one worker: "
+                   f"{max(steps - done, 0) * seconds / 3600:.2g} h")
+    settings = {"fit": train_with_workers, "workers": workers} if workers != 1 else {"progress": not as_json}
+    held = lm.pretrain(data, folder, sources, steps, seed, config=config, save_every=20 if tiny else 100, **settings)
+    if as_json:
+        return _print_json({"folder": folder, **lm.training_facts(folder)})
+    typer.echo(f"{folder}: the pieces kept aside surprise it by {held:.3f} nats a word")
 
 
 def _composed(per_quadrant: int, seconds: float, seed: int):

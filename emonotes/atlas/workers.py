@@ -25,9 +25,9 @@ def known_engine(engine: str) -> str:
 
 # %% ../../nbs/02_atlas/06_workers.ipynb #aa359bf5
 @contextmanager
-def ray_session():
-    """Ray, connected: to the cluster that is connected already or that `RAY_ADDRESS` names, else a local one with 2
-    workers. What we started is shut down. `InputError` if Ray is not installed."""
+def ray_session(workers: int = 2):
+    """Ray, connected: to the cluster that is connected already or that `RAY_ADDRESS` names, else a local one with so many
+    workers (2 at least, else at most one for each processor). What we started is shut down. `InputError` if Ray is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
     logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
@@ -39,7 +39,8 @@ def ray_session():
         raise InputError('engine \'ray\' needs Ray, which is not here; pip install "ray[data]", or use engine \'local\'') from None
     ours = not ray.is_initialized()
     if ours:
-        local = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "num_cpus": 2, "include_dashboard": False}
+        processors = max(2, min(workers, os.cpu_count()))
+        local = {} if os.environ.get("RAY_ADDRESS") else {"address": "local", "num_cpus": processors, "include_dashboard": False}
         ray.init(**local, log_to_driver=False, logging_level=logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False

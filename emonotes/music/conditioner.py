@@ -67,10 +67,7 @@ def _train(conditioner, loss_of, folder, steps: int, rate: float, seed: int, wha
 
     optimiser = torch.optim.Adam(conditioner.parameters(), lr=rate)
     path = Path(folder) / "checkpoint.safetensors" if folder else None
-    facts = resume(conditioner, optimiser, path) if path else {}
-    if facts.get("what", what) != what:
-        raise InputError(f"'{folder}' holds a training on other data or settings ({facts['what']}); give an empty folder")
-    losses = facts.get("losses", [])
+    losses = resume(conditioner, optimiser, path, what).get("losses", []) if path else []
     for step in tqdm(range(len(losses), steps), initial=len(losses), total=steps, disable=None, desc=what["way"]):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step, steps, rate)

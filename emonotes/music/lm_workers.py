@@ -25,9 +25,10 @@ def _work(settings: dict) -> None:
 
 
 def train_with_workers(corpus, folder, workers: int = 2, gpu: bool | None = None, **settings):
-    """`emonotes.music.lm.train` with `workers` workers of Ray Train; returns the model. `gpu` gives each a GPU (default: if there are enough).
+    """`emonotes.music.lm.train` with `workers` workers of Ray Train; returns `(model, losses)`. `gpu` gives each a GPU (default: if
+    there are enough). `folder` must be seen by all workers. Killed and called again, with any number of workers, it resumes.
 
-    `folder` must be seen by all workers. Killed and called again, with any number of workers, it resumes. `InputError` without Ray.
+    Who watches sees no bar, for the workers may be anywhere. `InputError` without Ray, and for more workers than Ray has processors or GPUs.
     """
     import torch
 
@@ -35,9 +36,13 @@ def train_with_workers(corpus, folder, workers: int = 2, gpu: bool | None = None
         raise InputError(f"{workers} workers cannot train; ask for at least 1")
     gpu, folder = torch.cuda.device_count() >= workers if gpu is None else gpu, Path(folder).resolve()
     loop = {"corpus": corpus, "folder": str(folder), "more": settings | {"device": "cuda" if gpu else "cpu", "progress": False}}
-    with ray_session():
+    with ray_session(workers) as ray:
+        kind = "GPU" if gpu else "CPU"
+        have = int(ray.cluster_resources().get(kind, 0))
+        if have < workers:
+            raise InputError(f"{workers} workers need as many {kind}s, and Ray has {have}; ask for fewer, or connect to a larger cluster")
         from ray.train import ScalingConfig
         from ray.train.torch import TorchTrainer
 
         TorchTrainer(_work, train_loop_config=loop, scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu)).fit()
-    return train(corpus, folder, progress=False, **settings)[0]
+    return train(corpus, folder, **settings | {"progress": False})

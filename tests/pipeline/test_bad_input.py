@@ -136,7 +136,7 @@ def test_no_length(call, tmp_path, seconds):
 
 @pytest.mark.parametrize("name,bad,legal", [
     ("--format", "tape", "musicxml"), ("--instrument", "kazooo", "General MIDI"), ("--instrument", "128", "0..127"), ("--instrument", "", "piano"),
-    ("--soundfont", "gone.sf2", "a .sf2 file"), ("--soundfont", ".", "a .sf2 file")])
+    ("--soundfont", "gone.sf2", "a .sf2 file"), ("--soundfont", ".", "a .sf2 file"), ("--music-model", "gone", "train-music")])
 def test_an_option_that_names_nothing(call, tmp_path, name, bad, legal):
     refused(call("compose", "--va=0,0", name, bad, "-o", "clip"), f"'{bad}'", legal)
     assert not list(tmp_path.iterdir())
