@@ -297,7 +297,7 @@ def train_music(folder: Annotated[Path, typer.Argument(help="where the weights g
             own = [len(piece.ids) for piece in corpus if piece.name.startswith(f"{name}/")]
             typer.echo(f"{name}: {len(own)} pieces, {sum(own):,} words ({CORPORA[name].licence})")
         seconds = lm.step_seconds(corpus, config)
-        typer.echo(f"{len(unseen)} pieces are kept aside; step {done} of {steps}, about {seconds:.3g} s a step on one worker: "
+        typer.echo(f"kept aside to measure on: {len(unseen)} pieces\nstep {done} of {steps}, about {seconds:.3g} s a step on one worker: "
                    f"{max(steps - done, 0) * seconds / 3600:.2g} h")
     settings = {"fit": train_with_workers, "workers": workers} if workers != 1 else {"progress": not as_json}
     held = lm.pretrain(data, folder, sources, steps, seed, config=config, save_every=20 if tiny else 100, **settings)

@@ -169,7 +169,7 @@ def _gallery(modality: str):
         raise InputError(f"the atlas at hand has no '{modality}' that can be read; set EMONOTES_DATA or pass gallery=")
     return rows.unique("content", keep="first", maintain_order=True)
 
-# %% ../nbs/06_pipeline/01_pipeline.ipynb #31070ad9
+# %% ../nbs/06_pipeline/01_pipeline.ipynb #2a0f8f2e
 FORMATS = ("ogg", "wav", "flac", "mp3", "mid", "musicxml", "png", "svg", "pdf")
 
 
@@ -191,9 +191,11 @@ def formats_of(wanted) -> tuple[str, ...]:
 def _place(out, name: str, formats) -> tuple[Path, tuple[str, ...]]:
     """Where a clip goes, without its ending, and in which formats: `out`, or the item's name inside the folder `out`."""
     safe = re.sub(r"[^A-Za-z0-9+.-]+", "-", name).strip("-.")[:40] or "clip"
-    stem = Path(safe) if out is None else Path(out) / safe if Path(out).is_dir() else Path(out)
     asked = () if formats is None else formats_of(formats)
-    if out is not None and stem.suffix and stem.suffix[1:].lower() in (*FORMATS, "midi", "xml"):
+    if out is None or Path(out).is_dir():
+        return Path(out or "") / safe, asked or ("ogg", "mid")
+    stem = Path(out)
+    if stem.suffix[1:].lower() in (*FORMATS, "midi", "xml"):
         stem, asked = stem.with_suffix(""), formats_of([stem.suffix, *asked])
     return stem, asked or ("ogg", "mid")
 

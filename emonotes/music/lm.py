@@ -221,7 +221,7 @@ def read_corpora(data_folder, sources=tuple(CORPORA)) -> tuple[list, list]:
         try:
             pieces += read_corpus(data_folder, source)
         except (zipfile.BadZipFile, ValueError) as error:
-            raise InputError(f"the corpus '{source}' in '{data_folder}' cannot be read ({error}); get its archive again") from error
+            raise InputError(f"the corpus '{source}' in '{data_folder}' is damaged or holds no readable piece ({error}); get it again") from error
     corpus, unseen = ([p for p in pieces if held_out(p) == side] for side in (False, True))
     if not corpus or not unseen:
         raise InputError(f"{', '.join(sources)} in '{data_folder}' give {len(corpus)} pieces to learn from and {len(unseen)} to measure on; "

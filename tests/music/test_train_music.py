@@ -64,7 +64,7 @@ def call(monkeypatch, capsys, tmp_path):
 
 def test_trained_resumed_and_played_from(call, data, tmp_path):
     code, out, _ = call("train-music", "mine", "--data", data, "-s", "pop909", "--tiny", "--steps", 3)
-    assert code == 0 and "pop909: 8 pieces" in out and "MIT" in out and "1 pieces are kept aside" in out
+    assert code == 0 and "pop909: 8 pieces" in out and "MIT" in out and "kept aside to measure on: 1 pieces" in out
     assert "s a step" in out and "nats a word" in out
     code, out, _ = call("train-music", "mine", "--data", data, "-s", "pop909", "--tiny", "--steps", 5, "--json")
     facts = json.loads(out)

@@ -172,6 +172,12 @@ def test_drums_alone_are_felt_by_their_rhythm(call, tmp_path):
     assert code == 0 and json.loads(out)[0]["modality"] == "music", err
 
 
+def test_the_tune_that_is_played_keeps_its_file(call, tmp_path):
+    (tmp_path / "seed.mid").write_bytes(midi(False, 16))
+    code, _, err = call("compose", "seed.mid", "--seconds", "1", "-f", "mid", "-o", ".")
+    assert code == 0 and (tmp_path / "seed.mid").read_bytes() == midi(False, 16) and (tmp_path / "seed.mid.mid").exists(), err
+
+
 @pytest.mark.parametrize("place", ["file/clip", "file/deep/clip.wav", "/proc/clip"])
 def test_a_place_that_takes_no_file_is_noticed_before_composing(call, tmp_path, monkeypatch, place):
     from emonotes.music import composing
