@@ -50,7 +50,7 @@ def sheet_at(path):
         raise InputError(f"'{path}' holds no parts; pass the score of one piece")
     return sheet
 
-# %% ../../nbs/05_music/26_scores.ipynb #1f3117e8
+# %% ../../nbs/05_music/26_scores.ipynb #499408f4
 COLLECTIONS = ("bach beach beethoven chopin corelli cpebach handel haydn johnson_j_r joplin liliuokalani lusitano mozart schubert "
                "schumann_clara schumann_robert verdi weber").split()
 KINDS = (".krn", ".mxl", ".xml", ".musicxml")
@@ -73,7 +73,7 @@ def may_teach(notice: str) -> bool:
 
     `PDF ©` is the notice of Margaret Greentree's Bach chorales. It is about the printed page; she allowed music21 to pass on the files.
     """
-    return not re.search(r"BY-NC|non-?commercial", notice, re.I) and bool(FREE.search(notice) or not KEPT.search(notice))
+    return not re.search(r"\bNC\b|non-?commercial", notice, re.I) and bool(FREE.search(notice) or not KEPT.search(notice))
 
 # %% ../../nbs/05_music/26_scores.ipynb #8802b56b
 @functools.cache
@@ -100,7 +100,7 @@ def laid_out(lengths, written, metres) -> np.ndarray:
         at, room = at + length, room - length
     return np.array(starts, float)
 
-# %% ../../nbs/05_music/26_scores.ipynb #40039b17
+# %% ../../nbs/05_music/26_scores.ipynb #fc39703b
 def measures_of(sheet) -> tuple[list, list, list]:
     """Per measure of a music21 score: its length by the vote of the parts, its length by the time signature, and the metre of
     its tokens, all in beats. `InputError` if parts differ in their number of measures, or no bar of 2, 3 or 4 beats fits."""
@@ -109,7 +109,7 @@ def measures_of(sheet) -> tuple[list, list, list]:
         raise InputError(f"parts of {sorted({len(part) for part in parts})} measures share no bar lines; pass a score whose parts agree")
     lengths, written, metres, bar, metre = [], [], [], 4.0, 4
     for column in zip(*parts, strict=True):
-        if sign := column[0].timeSignature:
+        if sign := next((measure.timeSignature for measure in column if measure.timeSignature), None):
             bar, metre = float(sign.barDuration.quarterLength), metre_of(sign.numerator, sign.denominator)
             if bar % metre and 2 * bar != metre:
                 raise InputError(f"bars of {sign.ratioString} are not filled by 2, 3 or 4 quarter notes; choose another piece")
