@@ -119,7 +119,7 @@ def measures_of(sheet) -> tuple[list, list, list]:
         metres.append(metre)
     return lengths, written, metres
 
-# %% ../../nbs/05_music/26_scores.ipynb #96f877bd
+# %% ../../nbs/05_music/26_scores.ipynb #b1b926e5
 LOUD = dict(zip(MARKS, ((np.array([8, *EDGES]) + np.array([*EDGES, 128])) / 2).astype(int).tolist(), strict=True))
 EARLY = 4  # bars: a mark that comes later than this does not speak for the piece
 
@@ -137,20 +137,12 @@ def _notes(part, starts, lengths, marks) -> list[tuple]:
     return found
 
 
-def _marks(part, starts) -> list[tuple]:
-    """Dynamic marks of one part as `(beat, velocity)`."""
-    return [(start + float(mark.offset), LOUD[mark.value])
-            for start, measure in zip(starts, part.getElementsByClass("Measure"), strict=True)
-            for mark in measure.flatten().getElementsByClass("Dynamic") if mark.value in LOUD]
+def _marks(part, starts, kind: str) -> list[tuple]:
+    """Marks of one part of a class of music21, as `(beat, mark)`."""
+    return [(start + float(mark.offset), mark) for start, measure in zip(starts, part.getElementsByClass("Measure"), strict=True)
+            for mark in measure.flatten().getElementsByClass(kind)]
 
-
-def _tempos(sheet, starts) -> dict:
-    """Metronome figures of a score, in quarter notes per minute by beat; words without a figure are not among them."""
-    return {start + float(mark.offset): mark.getQuarterBPM() for part in sheet.parts
-            for start, measure in zip(starts, part.getElementsByClass("Measure"), strict=True)
-            for mark in measure.flatten().getElementsByClass("MetronomeMark") if mark.number and not mark.numberImplicit}
-
-# %% ../../nbs/05_music/26_scores.ipynb #0176dbd1
+# %% ../../nbs/05_music/26_scores.ipynb #597f9574
 def score_of_sheet(sheet):
     """A music21 score as a `symusic.Score` for piano on its own bar lines, and the plan fields it says nothing of.
 
@@ -159,12 +151,14 @@ def score_of_sheet(sheet):
 
     lengths, written, metres = measures_of(sheet)
     starts = laid_out(lengths, written, metres)
-    marks = [_marks(part, starts) for part in sheet.parts]
-    tempos, everywhere = _tempos(sheet, starts), sorted(sum(marks, []))
+    marks = [[(at, LOUD[mark.value]) for at, mark in _marks(part, starts, "Dynamic") if mark.value in LOUD] for part in sheet.parts]
+    tempos = {at: mark.getQuarterBPM() for part in sheet.parts for at, mark in _marks(part, starts, "MetronomeMark")
+              if mark.number and not mark.numberImplicit}
+    everywhere = sorted(sum(marks, []))
     notes = [note for part, own in zip(sheet.parts, marks, strict=True)
              for note in _notes(part, starts, lengths, own or everywhere or [(0.0, LOUD["mf"])])]
     if not notes:
-        raise InputError("the score holds no note; pass one with at least one part")
+        raise InputError("the score holds no note; pass one with at least one note")
     score, early = symusic.Score(480), starts[min(EARLY, len(starts) - 1)]
     for k in [0, *(k for k in range(1, len(metres)) if metres[k] != metres[k - 1])]:
         score.time_signatures.append(symusic.TimeSignature(round(480 * starts[k]) if k else 0, metres[k], 4))
@@ -207,7 +201,7 @@ def groups_of(pieces: list[Piece]) -> list[str]:
     label = connected_components(coo_array((np.ones(len(near)), (rows, columns)), (len(pieces),) * 2), directed=False)[1]
     return [works[int(np.argmax(label == mine))] for mine in label]
 
-# %% ../../nbs/05_music/26_scores.ipynb #ec8201f4
+# %% ../../nbs/05_music/26_scores.ipynb #7906975b
 ON_GRID, WORDS = 0.9, 300  # share of onsets on sixteenths, and words, that a piece needs at least
 
 
@@ -221,8 +215,7 @@ def _code() -> str:
 def read_score_at(path) -> Piece:
     """A score below `shelf` as a `Piece` with a real ending, called after its path; `InputError` if its bars or parts do not agree,
     or if too few onsets lie on sixteenths or too few words come out."""
-    name = Path(path).relative_to(shelf()).with_suffix("").as_posix()
-    score, leave_open = score_of_sheet(sheet_at(path))
+    name, (score, leave_open) = Path(path).relative_to(shelf()).with_suffix("").as_posix(), score_of_sheet(sheet_at(path))
     beats = notes_of_score(score)[:, 0] * 4
     piece = piece_of(score, name, leave_open)
     if (sure := np.isclose(beats, np.round(beats), atol=0.05).mean()) < ON_GRID:
@@ -253,13 +246,23 @@ def _save(path: Path, arrays: dict) -> None:
         np.savez_compressed(file, **arrays)
 
 
+def _in_turn() -> list[Path]:
+    """`free_scores`, one of each collection in turn, small files first."""
+    seen, turns = Counter(), []
+    for path in sorted(free_scores(), key=lambda path: (path.stat().st_size, path)):
+        collection = path.relative_to(shelf()).parts[0]
+        turns.append((seen[collection], path))
+        seen[collection] += 1
+    return [path for _, path in sorted(turns)]
+
+
 def read_scores(most: int | None = None) -> list[Piece]:
-    """The pieces of `free_scores`, or of `most` files spread evenly over the shelf, in name order, called `music21/<group>#<file>`.
+    """The pieces of at most `most` of `free_scores`, one of each collection in turn and small files first, called
+    `music21/<group>#<file>`.
 
     Scores without true bars or grid, and very short ones, are left out. Each is kept in the cache as soon as it is read."""
     from tqdm import tqdm
 
-    paths = free_scores()[::-(-len(free_scores()) // most) if most else 1]
-    found = [piece for path in tqdm(paths, desc="music21", disable=None) if (piece := _once(path))]
+    found = [piece for path in tqdm(_in_turn()[:most], desc="music21", disable=None) if (piece := _once(path))]
     return [Piece(f"music21/{group}#{piece.name}", piece.ids, piece.rows, piece.open)
             for group, piece in zip(groups_of(found), found, strict=True)]
