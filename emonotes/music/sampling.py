@@ -15,7 +15,7 @@ from ..errors import InputError
 from .corpora import hidden
 from .lm import load_lm
 from .plan import FIELDS, LIMITS, WORD_FIELDS, Plan, plan_rows
-from .sentences import Grammar, heads, left_words, vocabulary
+from .sentences import Grammar, heads, left_words
 from .tokens import bars_of_tokens, notes_of_tokens, tokenizer
 
 # %% ../../nbs/05_music/11_sampling.ipynb #2ba92ec9
