@@ -132,8 +132,8 @@ class Style:
             raise InputError(f"{self} cannot be; guidance and temperature are 0 or more, top_p is above 0 and at most 1, mending lies in 0..2")
 
 
-def _draw(logits, mask, chances, style: Style):
-    """The next word of each row, `int64[n]`, by the chances `float[n]` in [0, 1)."""
+def _draw(logits, mask, chances, style: Style, free: slice):
+    """The next word of each row, `int64[n]`, by the chances `float[n]` in [0, 1); among the words in `free`, all are drawn from."""
     import torch
 
     logits = logits.masked_fill(~mask, -torch.inf)
@@ -141,7 +141,7 @@ def _draw(logits, mask, chances, style: Style):
         return logits.argmax(1)
     share, order = (logits / style.temperature).softmax(1).sort(1, descending=True)
     total = share.cumsum(1)
-    share = torch.where(total - share < style.top_p, share, 0.0)
+    share = torch.where(total - share < torch.where(mask[:, free].any(1, keepdim=True), 1.0, style.top_p), share, 0.0)
     total = share.cumsum(1)
     pick = (total > torch.as_tensor(chances, dtype=total.dtype)[:, None] * total[:, -1:]).int().argmax(1)
     return order.gather(1, pick[:, None])[:, 0]
@@ -178,11 +178,13 @@ class _Pen:
         return torch.as_tensor(np.stack(sides))
 
     def _mixed(self, logits):
-        """Logits of both sides as one."""
+        """Logits of both sides as one; how hard a key is struck stays as the model learnt it, for loudness is set when the piece is done."""
         if self.sides == 1:
             return logits
         asked, free = logits.view(-1, 2, logits.shape[-1]).unbind(1)
-        return free + self.style.guidance * (asked - free)
+        mixed = free + self.style.guidance * (asked - free)
+        mixed[:, self.grammar.touch] = asked[:, self.grammar.touch]
+        return mixed
 
     def open_bar(self, place: int):
         """Begin the next bar of the live sentence at `place`; returns the logits of its first word."""
@@ -221,7 +223,7 @@ class _Pen:
         while (pending < 0).any():
             places = torch.nonzero(pending < 0)[:, 0].tolist()
             chances = [self.chance[row].random() if place in places else 0.0 for place, row in enumerate(self.live)]
-            drawn = _draw(logits, self.grammar.mask(), chances, self.style)
+            drawn = _draw(logits, self.grammar.mask(), chances, self.style, self.grammar.touch)
             pending = torch.where(pending < 0, drawn, pending)
             ended = [p for p in places if pending[p] == self.grammar.bar and len(self.bars[self.live[p]]) == len(self.plans[self.live[p]])]
             for place in places:

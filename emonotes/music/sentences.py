@@ -201,7 +201,7 @@ class Grammar:
 
         self.follows, f = torch.as_tensor(_follows()), _families()
         self.place, self.pitch, self.bar = f["Position"], f["Pitch"], f["Bar"].start
-        self.duration, self.chord = f["Duration"], f["Chord"]
+        self.chord, self.touch = f["Chord"], f["Velocity"]
         self.last = torch.full((rows,), vocabulary().plan)
         self.at, self.top, self.count, self.metre, self.mid = (torch.zeros(rows, dtype=torch.long) for _ in range(5))
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WAYS', 'READ', 'CENTRE', 'MEASURES', 'AT_CENTRES', 'COLOURS', 'grid', 'plans_of', 'music', 'pieces_for', 'readings',
            'both', 'validate', 'correlation', 'normalised_l1', 'angle_error', 'intensity', 'quad_accuracy', 'evaluate',
-           'figures', 'draw_control', 'draw_grid', 'rehearsal_reader', 'best_drafts']
+           'figures', 'draw_control', 'draw_grid', 'rehearsal_readers', 'together', 'best_drafts']
 
 # %% ../../nbs/08_studies/10_control.ipynb #49425199
 import hashlib
@@ -17,6 +17,7 @@ import polars as pl
 from ..affect.space import QUADRANT_CENTRES, as_va, quadrant
 from ..atlas.folders import cache_folder, write_beside
 from ..errors import InputError
+from ..music import sampling
 from ..music.composing import Written, plans_for, write
 from ..music.decoder import Labelled, load_decoder, nearest_plan, template_plan
 from ..music.lm import PRETRAINED, load_lm
@@ -42,9 +43,9 @@ def plans_of(way: str, va, seconds: float, seed: int, clips: Labelled | None = N
     return [plan] * max(1, round(seconds * plan.tempo / 60 / plan.metre))
 
 # %% ../../nbs/08_studies/10_control.ipynb #dcf41e09
-def _weights() -> str:
-    """A short name of the shipped language model's weights."""
-    return hashlib.sha256((PRETRAINED / "music_lm" / "model.safetensors").read_bytes()).hexdigest()[:12]
+def _writer() -> str:
+    """A short name of what writes: the shipped language model's weights and the module that draws the words."""
+    return hashlib.sha256((PRETRAINED / "music_lm" / "model.safetensors").read_bytes() + Path(sampling.__file__).read_bytes()).hexdigest()[:12]
 
 
 def _kept(path: Path, sentences: list[np.ndarray]) -> None:
@@ -57,11 +58,11 @@ def music(plans: list[list], seeds: list[int], style: Style | None = None, batch
     """A piece for each list of plans, written `batch` at a time and kept in the cache."""
     from tqdm import tqdm
 
-    style, weights, out = style or Style(), _weights(), []
+    style, writer, out = style or Style(), _writer(), []
     for start in tqdm(range(0, len(plans), batch), desc=f"{len(plans)} pieces", disable=None):
         some, own = plans[start:start + batch], seeds[start:start + batch]
         rows = b"".join(np.array([plan.row for plan in one]).tobytes() for one in some)
-        key = hashlib.sha256(rows + repr((own, style, weights)).encode()).hexdigest()[:24]
+        key = hashlib.sha256(rows + repr((own, style, writer)).encode()).hexdigest()[:24]
         path = cache_folder() / "pieces" / f"{key}.npz"
         if not path.exists():
             made = write(some, own, load_lm(), style, progress=False)
@@ -207,17 +208,32 @@ def draw_grid(read: pl.DataFrame, axes=None):
     return axes
 
 # %% ../../nbs/08_studies/10_control.ipynb #cee854ab
-def rehearsal_reader(rows: pl.DataFrame, seed: int = 0):
-    """A reader of the kind `measures` fitted on rated rows, those of the makers' half: for choosing settings, never for reporting."""
-    from emonotes.align.judge_measures import Measures
+def rehearsal_readers(rows: pl.DataFrame, seed: int = 0) -> dict:
+    """Readers of the kinds of our judges, fitted on rated rows, those of the makers' half: for choosing settings, never for reporting.
+    They are kept in the cache, under a name made of the rows and the programs."""
+    from emonotes.align import judge_measures, judge_picture
     from emonotes.align.judge_trials import weights_of
-    from emonotes.align.judges import share_of, written_all
+    from emonotes.align.judges import load_judges, save_judge, share_of, written_all
 
-    return Measures.fit(written_all(rows["content"]), share_of(rows), weights_of(rows), seed)
+    programs = b"".join(Path(module.__file__).read_bytes() for module in (judge_measures, judge_picture))
+    key = hashlib.sha256(programs + repr((rows["stimulus"].to_list(), seed)).encode()).hexdigest()[:24]
+    folder, pieces = cache_folder() / "rehearsal" / key, None
+    for kind in (judge_measures.Measures, judge_picture.Picture):
+        if not (folder / f"{kind.name}.json").exists():
+            pieces = pieces or written_all(rows["content"])
+            save_judge(kind.fit(pieces, share_of(rows), weights_of(rows), seed), folder)
+    return load_judges(folder)
+
+
+def together(readers: dict, pieces: list[Written]) -> np.ndarray:
+    """The mean of what readers read, `float[n, 2]`."""
+    scores = [piece.score for piece in pieces]
+    return np.mean([reader.read(scores) for reader in readers.values()], axis=0)
 
 # %% ../../nbs/08_studies/10_control.ipynb #c9c57593
-def best_drafts(pieces: list[Written], wanted, drafts: int, reader) -> tuple[list[Written], np.ndarray]:
-    """Of every `drafts` pieces of a point, as `pieces_for` returns them, the one that `reader` reads nearest to it, and the points `[n, 2]`."""
-    far = np.linalg.norm(reader.read([piece.score for piece in pieces]) - wanted, axis=1).reshape(-1, drafts)
+def best_drafts(pieces: list[Written], wanted, drafts: int, readers: dict) -> tuple[list[Written], np.ndarray]:
+    """Of every `drafts` pieces of a point, as `pieces_for` returns them, the one that `readers` together read nearest to it, and the
+    points `[n, 2]`."""
+    far = np.linalg.norm(together(readers, pieces) - wanted, axis=1).reshape(-1, drafts)
     pick = np.arange(len(far)) * drafts + far.argmin(1)
     return [pieces[i] for i in pick], wanted[pick]

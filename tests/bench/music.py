@@ -45,7 +45,8 @@ from emonotes.studies.control import (
     grid,
     pieces_for,
     readings,
-    rehearsal_reader,
+    rehearsal_readers,
+    together,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -130,39 +131,41 @@ def table(name: str, rows: pl.DataFrame) -> None:
 
 
 def rehearse(_) -> None:
-    """Strengths of guidance and ways to draw, on a coarse grid and on the quadrants' centres, read by the rehearsal reader alone."""
-    reader, rows = {"rehearsal": rehearsal_reader(halves(labelled_songs())["maker"])}, []
-    for guidance, top_p, mending in ((1.5, 0.97, 0), (3, 0.97, 0), (3, 0.9, 0), (3, 0.9, 0.5), (3, 0.9, 1), (4, 0.9, 0.5), (3, 0.8, 0.5)):
-        at = {}
+    """Strengths of guidance and ways to draw, on a coarse grid and on the quadrants' centres, read by the rehearsal readers alone."""
+    readers, rows = rehearsal_readers(halves(labelled_songs())["maker"]), []
+    for guidance, top_p, mending in ((1.5, 0.97, 0), (3, 0.97, 0), (3, 0.9, 0), (3, 0.9, 0.5), (3, 0.9, 1), (2, 0.95, 0.5), (4, 0.95, 0.5)):
+        style, at = Style(guidance, top_p=top_p, mending=mending), {}
         for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
-            pieces, wanted = pieces_for("ours", points, seeds, style=Style(guidance, top_p=top_p, mending=mending))
-            read = both(readings(pieces, wanted, reader))
-            at |= {name: measure(*read) for name, measure in measures.items()} | {f"mean_{axis}": read[1][:, k].mean() for k, axis in enumerate("va")}
-        rows.append({"guidance": float(guidance), "top_p": top_p, "mending": float(mending), **at, "pieces": 161})
+            pieces, wanted = pieces_for("ours", points, seeds, style=style)
+            for name, reader in readers.items():
+                read = both(readings(pieces, wanted, {name: reader}))
+                at.setdefault(name, {}).update({key: measure(*read) for key, measure in measures.items()})
+        rows += [{"guidance": float(guidance), "top_p": top_p, "mending": float(mending), "reader": name, **found} for name, found in at.items()]
         table("rehearsal", pl.DataFrame(rows))
-        print(rows[-1], flush=True)
+        print(rows[-2:], flush=True)
 
 
 def balance(_) -> None:
-    """Move the shipped middle decoder's neutral point to where the rehearsal reader hears neutral; a second round shows what is left."""
-    reader = {"rehearsal": rehearsal_reader(halves(labelled_songs())["maker"])}
+    """Move the shipped middle decoder's neutral point to where the rehearsal readers hear neutral; a second round shows what is left."""
+    readers = rehearsal_readers(halves(labelled_songs())["maker"])
     for last in (False, True):
-        read = both(readings(*pieces_for("ours", grid(9), 2), reader))
-        print(read[1].mean(0), load_decoder().neutral, flush=True)
+        pieces, wanted = pieces_for("ours", grid(9), 2)
+        read = together(readers, pieces)
+        print(read.mean(0), load_decoder().neutral, flush=True)
         if not last:
             held = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
             facts = {name: value for name, value in held.items() if name not in ("fields", *vars(load_decoder()))}
-            save_decoder(balanced(load_decoder(), *read), DECODER, **facts)
+            save_decoder(balanced(load_decoder(), wanted, read), DECODER, **facts)
 
 
 def control(_) -> None:
     """The whole grid and a hundred pieces for each quadrant's centre, ours and both baselines, as both judges read them."""
     clips, judged, found, points = labelled(labelled_songs()), load_judges(), [], []
-    reader = rehearsal_reader(halves(labelled_songs())["maker"])
+    readers = rehearsal_readers(halves(labelled_songs())["maker"])
     for way in ("ours", "best of three", *WAYS[1:]):
         for measures, where, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 102), (MEASURES, grid(), 1 if way in WAYS[1:] else 3)):
             made = pieces_for(way if way in WAYS else "ours", where, seeds, clips=clips)
-            read = readings(*(made if way in WAYS else best_drafts(*made, 3, reader)), judged, way)
+            read = readings(*(made if way in WAYS else best_drafts(*made, 3, readers)), judged, way)
             found.append(figures(read, measures))
             print(found[-1], flush=True)
         points.append(read.group_by("way", "judge", "valence", "arousal", maintain_order=True).agg(pl.col("read_valence", "read_arousal").mean()))
