@@ -26,7 +26,7 @@ from .plan import FIELDS
 from .sentences import Piece, notes_only, piece_of
 from .tokens import metre_of, notes_of_score, notes_of_tokens
 
-# %% ../../nbs/05_music/26_scores.ipynb #3af23751
+# %% ../../nbs/05_music/26_scores.ipynb #c794816c
 @functools.cache
 def shelf() -> Path:
     """The folder of scores inside the installed package music21; `InputError` if it came without them."""
@@ -43,7 +43,8 @@ def sheet_at(path):
     from music21 import converter
 
     try:
-        sheet = converter.parse(Path(path), forceSource=True, storePickle=False).toSoundingPitch()
+        sheet = converter.parse(Path(path), forceSource=True, storePickle=False)
+        sheet.toSoundingPitch(inPlace=True)
     except Exception as error:
         raise InputError(f"'{path}' cannot be read as a score ({type(error).__name__}); pass MusicXML or Humdrum") from error
     if not getattr(sheet, "parts", ()):
