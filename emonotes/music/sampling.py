@@ -124,7 +124,7 @@ class Style:
 
     guidance: float = 3.0
     temperature: float = 1.0
-    top_p: float = 0.9
+    top_p: float = 0.97
     mending: float = 0.5
 
     def __post_init__(self):
