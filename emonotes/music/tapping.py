@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEIGHBOURS', 'PERIODS', 'DILATIONS', 'Performance', 'made_up', 'notes_in_seconds', 'chords', 'nearest',
-           'above_average', 'since_as_strong', 'hints', 'listen']
+           'above_average', 'since_as_strong', 'hints', 'lesson', 'new_network', 'listen']
 
 # %% ../../nbs/05_music/02_tapping.ipynb #7dca906f
 import functools
@@ -131,32 +131,86 @@ def hints(notes) -> tuple[np.ndarray, np.ndarray]:
     columns += [_turns(notes, chord, times, width) for width in (0.4, 1.0, 2.0)]
     return times, np.stack(columns, 1).astype(np.float32)
 
-# %% ../../nbs/05_music/02_tapping.ipynb #19077f43
+# %% ../../nbs/05_music/02_tapping.ipynb #7fc56154
 PERIODS = np.geomspace(0.18, 2.5, 40)
+
+
+def lesson(performance: Performance, pace: float = 1.0, drop: float = 0.0, rng=None) -> tuple[np.ndarray, ...]:
+    """Hints `float32[c, 38]`, beat `float32[c]`, downbeat `float32[c]` (NaN where unknown), index of the beat length
+    `int64[c]` in `PERIODS` (seconds), and where the truth is known, `float32[c]`; at `pace` times the length, with a share `drop`
+    of the notes left out."""
+    notes, beats = performance.notes * [pace, pace, 1, 1], performance.beats * pace
+    kept = (notes[:, 0] > beats[0] - 8) & (notes[:, 0] < beats[-1] + 8)
+    notes = notes[kept & (rng.random(len(notes)) >= drop)] if drop else notes[kept]
+    times, table = hints(notes)
+    near = nearest(times, beats)
+    hit = np.abs(times[near] - beats) < 0.05
+    beat, down = np.zeros(len(times), np.float32), np.zeros(len(times), np.float32)
+    beat[near[hit]] = 1
+    down[near[hit & (performance.down if performance.down is not None else False)]] = 1
+    if performance.down is None:
+        down[:] = np.nan
+    gaps = np.diff(beats)
+    gaps = np.median(np.stack([np.r_[gaps[:1], gaps[:-1]], gaps, np.r_[gaps[1:], gaps[-1:]]]), 0)
+    here = gaps[np.clip(np.searchsorted(beats, times + 0.03) - 1, 0, len(gaps) - 1)]
+    length = np.abs(np.log(here[:, None] / PERIODS)).argmin(1)
+    known = ((times > beats[0] - 0.1) & (times < beats[-1] + 0.1)).astype(np.float32)
+    return table, beat, down, length, known
+
+# %% ../../nbs/05_music/02_tapping.ipynb #04210ec5
 DILATIONS = (1, 2, 4, 8, 16, 32, 64, 1)
 
 
+def new_network(columns: int = 38, channels: int = 48, drop: float = 0.15):
+    """A fresh torch network: scaled hints `float32[b, c, 38]` to `float32[b, c, 42]`, the log-odds of a beat and of a downbeat and 40
+    logits of `PERIODS`. `scaled` brings hints to mean 0 and standard deviation 1 by what it holds in `mean` and `sd`."""
+    import torch
+    from torch import nn
+    from torch.nn.functional import gelu
+
+    class Block(nn.Module):
+        def __init__(self, apart):
+            super().__init__()
+            self.a = nn.Conv1d(channels, channels, 5, padding=2 * apart, dilation=apart)
+            self.b, self.drop = nn.Conv1d(channels, channels, 1), nn.Dropout(drop)
+
+        def forward(self, x):
+            return x + self.b(self.drop(gelu(self.a(x))))
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(columns))
+            self.register_buffer("sd", torch.ones(columns))
+            self.inp, self.out = nn.Conv1d(columns, channels, 3, padding=1), nn.Conv1d(channels, 2 + len(PERIODS), 1)
+            self.blocks = nn.Sequential(*map(Block, DILATIONS))
+
+        def scaled(self, x):
+            return (x - self.mean) / self.sd
+
+        def forward(self, x):
+            return self.out(self.blocks(gelu(self.inp(x.mT)))).mT
+
+    return Network()
+
+# %% ../../nbs/05_music/02_tapping.ipynb #19077f43
 @functools.cache
-def _weights() -> dict:
+def _shipped():
     """The shipped network."""
     from safetensors.torch import load_file
 
-    path = Path(str(files("emonotes"))) / "pretrained" / "beats" / "beats.safetensors"
-    return {name: value.float() for name, value in load_file(path).items()}
+    network = new_network()
+    held = load_file(Path(str(files("emonotes"))) / "pretrained" / "beats" / "beats.safetensors")
+    network.load_state_dict({name: value.float() for name, value in held.items()})
+    return network.eval()
 
 
-def listen(table, weights=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the network hears in `float32[c, 38]` hints: log-odds of a beat `float[c]`, log-odds of a downbeat
-    `float[c]`, log-probabilities of the lengths of a beat in `PERIODS`, `float[c, 40]`."""
+def listen(table, network=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a network (default: the shipped one) hears in `float32[c, 38]` hints: log-odds of a beat `float[c]`, log-odds of a
+    downbeat `float[c]`, log-probabilities of the lengths of a beat in `PERIODS`, `float[c, 40]`."""
     import torch
-    from torch.nn.functional import conv1d, gelu
 
-    w = weights or _weights()
+    network = network or _shipped()
     with torch.no_grad():
-        x = ((torch.as_tensor(table) - w["mean"]) / w["sd"]).T[None]
-        x = gelu(conv1d(x, w["inp.weight"], w["inp.bias"], padding=1))
-        for i, apart in enumerate(DILATIONS):
-            wide = conv1d(x, w[f"blocks.{i}.a.weight"], w[f"blocks.{i}.a.bias"], padding=2 * apart, dilation=apart)
-            x = x + conv1d(gelu(wide), w[f"blocks.{i}.b.weight"], w[f"blocks.{i}.b.bias"])
-        out = conv1d(x, w["out.weight"], w["out.bias"])[0].T
+        out = network(network.scaled(torch.as_tensor(table))[None])[0]
         return tuple(a.double().numpy() for a in (out[:, 0], out[:, 1], out[:, 2:].log_softmax(-1)))

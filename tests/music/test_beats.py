@@ -113,6 +113,25 @@ def test_an_upbeat_is_filled_up_to_a_bar():
     assert tokens.notes_of_score(laid)[:2, 0].tolist() == pytest.approx([3, 4], abs=0.01)
 
 
+@given(st.lists(st.floats(-6, 6), min_size=2, max_size=60))
+@settings(max_examples=30, deadline=None)
+def test_bars_have_two_to_four_beats(odds):
+    assert set(np.diff(np.flatnonzero(beats.downbeats(np.array(odds))))) <= {2, 3, 4}
+
+
+@pytest.mark.parametrize("bars", [[4, 4, 4], [3, 3, 3, 3], [4, 4, 3, 4, 2, 4, 4], [2, 3, 3, 3, 4, 3]])
+@pytest.mark.parametrize("upbeat", [0, 1, 3])
+def test_tokens_draw_the_bar_lines_that_were_found(bars, upbeat):
+    down = np.zeros(upbeat + sum(bars), bool)
+    down[upbeat + np.r_[0, np.cumsum(bars[:-1])]] = True
+    got = beats.Beats(1 + 0.5 * np.arange(len(down)), down)
+    laid = beats.on_beats(score_of([(when, 0.4, 60, 70) for when in got.times]), got)
+    lines, meter = tokens.bars_of_tokens(tokens.encode(laid, lead_in=True)), got.meter
+    lead = -(-upbeat // meter)
+    wanted = [*range(0, lead * meter, meter), *(lead * meter + np.r_[0, np.cumsum(bars[:-1])])]
+    assert np.allclose(lines[:len(wanted)], wanted)
+
+
 @pytest.mark.parametrize("onsets", [[0.0], [2.0], [1.0, 1.0, 1.0], [0.0, 0.5], np.arange(7) * 0.4, np.zeros(40), np.arange(12) * 20.0,
                                     np.r_[np.arange(20) * 0.3, 200 + np.arange(20) * 0.3], np.arange(300) * 0.035])
 def test_few_notes_one_chord_and_long_pauses(onsets):
@@ -173,3 +192,39 @@ def test_no_work_stands_on_both_sides():
     assert len(set(work.values())) == 222
     sides = [{w for w in work.values() if marked.fold(w) in part} for part in (range(60), range(60, 70), range(70, 100))]
     assert all(sides) and not sides[0] & (sides[1] | sides[2])
+
+
+def test_a_training_that_was_killed_ends_at_the_same_weights(tmp_path, monkeypatch):
+    performances = [tapping.made_up(k, bars=6) for k in range(2)]
+    small = {"steps": 6, "batch": 2, "size": 32, "every": 2}
+    whole = marked.train(performances, tmp_path / "whole", **small).state_dict()
+
+    class Killed(Exception):
+        pass
+
+    keep = marked._keep
+
+    def kept_and_killed(path, done, *rest):
+        keep(path, done, *rest)
+        if done == 4:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(marked, "_keep", kept_and_killed)
+        marked.train(performances, tmp_path / "cut", **small)
+    again = marked.train(performances, tmp_path / "cut", **small).state_dict()
+    assert all((whole[name] == value).all() for name, value in again.items())
+    marked.train(performances, tmp_path / "cut", **{**small, "seed": 1})
+    assert len(list((tmp_path / "cut").iterdir())) == 2, "another training has a place of its own"
+
+
+def test_a_network_comes_back_from_its_file(tmp_path):
+    from safetensors.torch import load_file
+
+    network = marked.train([TRUTH], steps=2, batch=1, size=64)
+    held = load_file(marked.save_ear(network, tmp_path / "ear.safetensors"))
+    again = tapping.new_network()
+    again.load_state_dict({name: value.float() for name, value in held.items()})
+    _, table = tapping.hints(TRUTH.notes)
+    for one, two in zip(tapping.listen(table, network), tapping.listen(table, again.eval()), strict=True):
+        assert np.allclose(one, two, atol=0.05)
