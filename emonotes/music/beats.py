@@ -163,7 +163,7 @@ class Beats:
         return i + (seconds - self.times[i]) / (self.times[i + 1] - self.times[i])
 
 
-TRUST = (-0.14, 1.44)
+TRUST = (-0.07, 1.27)
 
 
 def margin_of(times, odds, row) -> float:
