@@ -162,7 +162,7 @@ def _batch(lessons, weight, batch: int, size: int, rng) -> list:
     cuts = [_cut(parts, rng.integers(max(1, len(parts[0]) - size)), size) for parts in drawn]
     return [torch.as_tensor(np.stack(parts)) for parts in zip(*cuts, strict=True)]
 
-# %% ../../nbs/05_music/04_marked.ipynb #ad2d8c99
+# %% ../../nbs/05_music/04_marked.ipynb #ad05a078
 def _keep(path: Path, done: int, network, optimiser) -> None:
     """Write where a training stands, whole or not at all."""
     import torch
@@ -194,7 +194,7 @@ def train(performances, folder=None, steps: int = 4000, batch: int = 12, size: i
     `rate` over 200 steps (a tenth of a short training), stays, and falls to zero over the last quarter: so a training can still be made
     longer or shorter until that begins."""
     import torch
-    from tqdm.auto import trange
+    from tqdm import trange
 
     lessons, weight = _lessons(performances, seed)
     hinted = torch.as_tensor(np.concatenate([part[0][::7] for part in lessons]))
