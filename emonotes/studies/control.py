@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WAYS', 'READ', 'CENTRE', 'MEASURES', 'AT_CENTRES', 'COLOURS', 'grid', 'plans_of', 'music', 'pieces_for', 'readings',
-           'both', 'validate', 'correlation', 'normalised_l1', 'angle_error', 'intensity', 'quad_accuracy', 'evaluate',
-           'figures', 'draw_control', 'draw_grid', 'rehearsal_readers', 'together', 'best_drafts']
+           'both', 'validate', 'normalised_l1', 'angle_error', 'intensity', 'quad_accuracy', 'evaluate', 'figures',
+           'draw_control', 'draw_grid', 'rehearsal_readers', 'together', 'best_drafts']
 
 # %% ../../nbs/08_studies/10_control.ipynb #49425199
 import hashlib
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..affect.space import QUADRANT_CENTRES, as_va, quadrant
+from ..affect.space import QUADRANT_CENTRES, angle, as_va, quadrant
+from ..align.metrics import pearson, resamples
 from ..atlas.folders import cache_folder, write_beside
 from ..errors import InputError
 from ..music import sampling
@@ -108,11 +109,6 @@ def validate(wanted, read) -> tuple[np.ndarray, np.ndarray]:
     return wanted, read
 
 
-def correlation(wanted, read, axis: int) -> float:
-    """Pearson r on one axis (0 valence, 1 arousal)."""
-    return float(np.corrcoef(wanted[:, axis], read[:, axis])[0, 1])
-
-
 def normalised_l1(wanted, read) -> float:
     """Mean absolute difference over both axes, as a share of an axis' length of 2 (Sulun et al. 2022)."""
     return float(np.abs(wanted - read).mean() / 2)
@@ -121,8 +117,7 @@ def normalised_l1(wanted, read) -> float:
 def angle_error(wanted, read) -> float:
     """Median angle in degrees between wanted and read direction from neutral, of points at least `CENTRE` away from it."""
     far = np.linalg.norm(wanted, axis=1) >= CENTRE
-    angle = np.angle((wanted[far] @ [1, 1j]) * np.conj(read[far] @ [1, 1j]), deg=True)
-    return float(np.median(np.abs(angle)))
+    return float(np.median(np.abs((angle(wanted[far]) - angle(read[far]) + 180) % 360 - 180)))
 
 
 def intensity(wanted, read, number: int) -> float:
@@ -139,7 +134,7 @@ def quad_accuracy(wanted, read) -> float:
     return float(np.mean(quadrant(wanted) == quadrant(read)))
 
 
-MEASURES = {"r_v": lambda wanted, read: correlation(wanted, read, 0), "r_a": lambda wanted, read: correlation(wanted, read, 1),
+MEASURES = {"r_v": lambda wanted, read: pearson(read[:, 0], wanted[:, 0]), "r_a": lambda wanted, read: pearson(read[:, 1], wanted[:, 1]),
             "l1": normalised_l1, "angle": angle_error,
             **{f"intensity_q{number}": (lambda wanted, read, number=number: intensity(wanted, read, number)) for number in QUADRANT_CENTRES}}
 AT_CENTRES = {"4Q": quad_accuracy}
@@ -148,8 +143,6 @@ AT_CENTRES = {"4Q": quad_accuracy}
 def evaluate(wanted, read, measures=None, draws: int = 1000, seed: int = 0) -> pl.DataFrame:
     """Figures with 95 % bootstrap intervals over wanted points (pieces of a point together; over pieces where there are under ten points):
     `measure, value, low, high, n`."""
-    from emonotes.align.metrics import resamples
-
     wanted, read = validate(wanted, read)
     point = np.unique(wanted.round(6), axis=0, return_inverse=True)[1].ravel()
     samples = list(resamples(point if point.max() >= 9 else np.arange(len(point)), draws, seed))
