@@ -265,7 +265,7 @@ def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty fol
 @app.command("train-music")
 def train_music(folder: Annotated[Path, typer.Argument(help="where the weights go, and what is needed to resume")],
                 data: Annotated[Path | None, typer.Option(help="the folder that holds the corpora; EMONOTES_DATA if left out")] = None,
-                source: Annotated[list[str] | None, typer.Option("--source", "-s", help="only these corpora")] = None,
+                source: Annotated[list[str] | None, typer.Option("--source", "-s", help="only these corpora; the free ones if left out")] = None,
                 steps: Annotated[int | None, typer.Option(help="batches to learn from; 12000 if left out, 200 if tiny")] = None,
                 workers: Annotated[int, typer.Option(help="workers of Ray that share each batch; they show no bar")] = 1,
                 tiny: Annotated[bool, typer.Option("--tiny", help="a toy of a model, to see that all works")] = False,
@@ -276,19 +276,21 @@ def train_music(folder: Annotated[Path, typer.Argument(help="where the weights g
     Examples:
     emonotes train-music mine                       # hours on a processor
     emonotes train-music toy -s js_fakes --tiny     # minutes
+    emonotes train-music toy -s music21 --tiny      # needs no data folder
     emonotes compose "rain again" --music-model toy
     """
     from emonotes.atlas.folders import data_folder, writable
     from emonotes.music import lm
-    from emonotes.music.corpora import CORPORA
+    from emonotes.music.corpora import CORPORA, FREE, SCORES
     from emonotes.music.lm_workers import train_with_workers
 
     steps = (200 if tiny else 12_000) if steps is None else steps
     if steps < 1:
         raise InputError(f"{steps} steps teach nothing; ask for at least 1")
-    data, sources = data or data_folder(), tuple(dict.fromkeys(source or CORPORA))
-    if data is None:
-        raise InputError(f"there is no data folder to read {', '.join(sources)} from; name one with --data or EMONOTES_DATA")
+    data, sources = data or data_folder(), tuple(dict.fromkeys(source or FREE))
+    if data is None and sources != (SCORES,):
+        raise InputError(f"there is no data folder to read {', '.join(sources)} from; name one with --data or EMONOTES_DATA, or learn from "
+                         f"the scores that come with music21: -s {SCORES}")
     checkpoint = writable(folder / "training" / "checkpoint.safetensors")
     (corpus, unseen), done = lm.read_corpora(data, sources), len(lm.facts_of(checkpoint).get("losses", []))
     config = lm.LMConfig(width=64, layers=2, heads=2, context=160) if tiny else lm.LMConfig()

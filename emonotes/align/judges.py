@@ -58,13 +58,25 @@ def share_of(rows: pl.DataFrame) -> np.ndarray:
 
 # %% ../../nbs/04_align/20_judges.ipynb #e3bde9b0
 def _pace(score) -> float:
-    """Beats a minute: of the tempo map, 120 where notes lie on the sixteenths of the default map, else estimated."""
+    """Beats a minute: of the tempo map where the score keeps time, else estimated."""
+    from emonotes.music.beats import estimate_tempo, keeps_time
     from emonotes.music.plan import tempo_of
     from emonotes.music.tokens import notes_of_score
 
-    plain = {round(mark.qpm, 3) for mark in score.tempos} <= {120.0}
-    sixteenths = notes_of_score(score)[:, 0] * 4
-    return 120.0 if plain and np.abs(sixteenths - sixteenths.round()).max() < 0.05 else tempo_of(score)
+    return tempo_of(score) if keeps_time(score) else estimate_tempo(notes_of_score(score)[:, 0] * 0.5)
+
+
+def _stretched(score, tempo: float):
+    """The score with its times stretched so that a beat is a beat of `tempo`, where its map is the default 120; else itself."""
+    from symusic import Note
+
+    if {round(mark.qpm, 3) for mark in score.tempos} - {120.0} or abs(tempo - 120) <= 1:
+        return score
+    ratio, score = tempo / 120, score.copy()
+    for track in score.tracks:
+        track.notes = type(track.notes)(Note(round(n.time * ratio), max(1, round(n.duration * ratio)), n.pitch, n.velocity)
+                                        for n in track.notes)
+    return score
 
 
 def written(item) -> np.ndarray:
@@ -72,13 +84,12 @@ def written(item) -> np.ndarray:
 
     Onsets lie on sixteenths and begin at 0. `InputError` when it cannot be read or has no pitched note.
     """
-    from emonotes.encoders.music_lm import on_the_beat
     from emonotes.encoders.score import read_score
     from emonotes.music import tokens
 
     score = tokens.read_score(read_score(item).to("tick"))
     pace = _pace(score)
-    notes = tokens.notes_of_tokens(tokens.encode(on_the_beat(score, pace)))
+    notes = tokens.notes_of_tokens(tokens.encode(_stretched(score, pace)))
     if not len(notes):
         raise InputError("no note of this score lies between A0 and C8, the keys of a piano; transpose it")
     notes[:, 0] -= notes[0, 0]

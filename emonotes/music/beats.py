@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COMFORT', 'METERS', 'TRUST', 'TICKS', 'Pulse', 'best_row', 'downbeats', 'Beats', 'margin_of', 'parts_of',
-           'beats_of_notes', 'beats_of', 'on_beats']
+           'beats_of_notes', 'beats_of', 'on_beats', 'keeps_time', 'in_time', 'estimate_tempo']
 
 # %% ../../nbs/05_music/03_beats.ipynb #dfb9e4be
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from .tapping import PERIODS, hints, listen, nearest, notes_in_seconds
-from .tokens import read_score
+from .tokens import notes_of_score, read_score
 
 # %% ../../nbs/05_music/03_beats.ipynb #21e9ac17
 @dataclass(frozen=True)
@@ -256,3 +256,28 @@ def on_beats(item, beats: Beats | None = None):
             getattr(new, field).extend(kind.from_numpy(**{**columns, "time": begin}))
         out.tracks.append(new)
     return out
+
+# %% ../../nbs/05_music/03_beats.ipynb #81a2b35b
+def keeps_time(score) -> bool:
+    """Whether the beats of a score mean something: its tempo map is not 120 throughout, or each note lies on its sixteenths."""
+    sixteenths = notes_of_score(score)[:, 0] * 4
+    return bool({round(mark.qpm, 3) for mark in score.tempos} - {120.0}) or bool(np.abs(sixteenths - sixteenths.round()).max() < 0.05)
+
+
+def in_time(item):
+    """A MIDI path, MIDI bytes or score as a score whose beats mean something: itself if it `keeps_time`, else `on_beats`."""
+    score = read_score(item)
+    return score if keeps_time(score) else on_beats(score)
+
+# %% ../../nbs/05_music/03_beats.ipynb #f2d43876
+def estimate_tempo(onsets) -> float:
+    """Beats per minute from onset times in seconds: autocorrelation of a 20 ms onset train under a log-normal prior."""
+    train = np.bincount((np.asarray(onsets) / 0.02).astype(int)).astype(float)
+    train = np.convolve(train, [0.25, 0.5, 1, 0.5, 0.25], "same")
+    lags = np.arange(15, 76)
+    if len(train) < 2 * lags[-1]:
+        return 110.0
+    train -= train.mean()
+    match = np.array([train[:-lag] @ train[lag:] for lag in lags])
+    prior = np.exp(-0.5 * (np.log2(60 / (lags * 0.02) / 110) / 0.6) ** 2)
+    return float(60 / (lags[np.argmax(np.maximum(match, 0) * prior)] * 0.02))

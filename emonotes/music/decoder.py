@@ -31,7 +31,7 @@ class Labelled:
     trusted: np.ndarray
 
 
-SILENT = {"emopia": ("tempo",), "vgmidi": ("loudness",)}  # no beats were played to, no velocities were meant
+SILENT = {"emopia": (), "vgmidi": ("loudness",)}  # nobody meant VGMIDI's velocities
 
 
 def labelled(atlas, half: str = "maker") -> Labelled:
@@ -64,32 +64,37 @@ PLAYED = "emopia"  # pianists playing, which is what we write; VGMIDI holds arra
 RISES = {"tempo": 1, "density": 1, "loudness": 1, "majorness": 0}  # with arousal (1) or valence (0)
 
 
+def _terms(va) -> np.ndarray:
+    """Valence, arousal and their product of points `[..., 2]`: `float[..., 3]`."""
+    return np.concatenate([va, np.prod(va, axis=-1, keepdims=True)], axis=-1)
+
+
 def _measure(rows) -> np.ndarray:
     """The fitted fields of plans `float[n, 10]`, logs where ratios matter: `float[n, 8]`."""
     held = np.asarray(rows, float)[:, [FIELDS.index(field) for field in FITTED]]
     return np.where([field in LOGS for field in FITTED], np.log(np.maximum(held, 1e-3)), held)
 
-
+# %% ../../nbs/05_music/12_decoder.ipynb #7031a9b3
 def _line(va, y, source, rises: int | None, ridge: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Level and slopes `[level, per valence, per arousal]` of one field, and residuals. The level is that of `PLAYED`, where it is among the sources.
+    """Level and slopes `[level, per valence, per arousal, per product]` of one field, and residuals. The level is that of `PLAYED`, where it is
+    among the sources.
 
-    The slope on the axis `rises` may not fall below 0 (bounded least squares; scipy.optimize.lsq_linear)."""
+    With an axis `rises` the slope there may not fall below 0 (bounded least squares; scipy.optimize.lsq_linear), and the product has none."""
     from scipy.optimize import lsq_linear
 
     names = np.unique(source)
-    x = np.hstack([va, source[:, None] == names]).astype(float)
-    penalty = np.zeros((2, x.shape[1]))
-    penalty[0, 0] = penalty[1, 1] = np.sqrt(ridge)
+    x = np.hstack([_terms(va), source[:, None] == names]).astype(float)
     low = np.full(x.shape[1], -np.inf)
     if rises is not None:
         low[rises] = 0
-    b = lsq_linear(np.vstack([x, penalty]), np.concatenate([y, [0, 0]]), (low, np.inf)).x
-    return np.array([b[2:][names == PLAYED].mean() if PLAYED in names else b[2:].mean(), b[0], b[1]]), y - x @ b
+        x[:, 2] = 0
+    b = lsq_linear(np.vstack([x, np.sqrt(ridge) * np.eye(3, x.shape[1])]), np.concatenate([y, np.zeros(3)]), (low, np.inf)).x
+    return np.array([b[3:][names == PLAYED].mean() if PLAYED in names else b[3:].mean(), *b[:3]]), y - x @ b
 
 # %% ../../nbs/05_music/12_decoder.ipynb #973bd284
 @dataclass(frozen=True)
 class MiddleDecoder:
-    """`VA -> distribution over plans`. `lines` float[8, 3]: level, per valence, per arousal of each of `FITTED`, logs for `LOGS`;
+    """`VA -> distribution over plans`. `lines` float[8, 4]: level, per valence, per arousal, per product of each of `FITTED`, logs for `LOGS`;
     `spread` float[8, 8]: covariance of the residuals; `low`, `high` float[8]: the range of human clips; `emphasis` float[2]:
     how far the point is moved out along valence and arousal before the lines are read; `neutral` float[2]: what is added to a point before,
     so that music for neutral is read as neutral."""
@@ -104,7 +109,7 @@ class MiddleDecoder:
     def mean(self, va) -> np.ndarray:
         """The fitted fields expected at points `[..., 2]`, on their fitted scales: `float64[..., 8]`."""
         point = (as_va(va).astype(float) + self.neutral) * self.emphasis
-        return np.clip(self.lines[:, 0] + point @ self.lines[:, 1:].T, self.low, self.high)
+        return np.clip(self.lines[:, 0] + _terms(point) @ self.lines[:, 1:].T, self.low, self.high)
 
     def plans(self, path, seed: int | None = None, variety: float = 0.35) -> list[Plan]:
         """One plan per point of a path `float[bars, 2]`: the mean plans if `seed` is None, else all shifted by one draw from the

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..atlas.folders import write_beside
 from ..errors import InputError
-from .corpora import CORPORA, batch_of, guessed_words, held_out, read_corpus
+from .corpora import FREE, batch_of, guessed_words, held_out, read_corpus
 from .sentences import vocabulary
 
 # %% ../../nbs/05_music/09_lm.ipynb #576f761a
@@ -211,7 +211,7 @@ def surprise(model, pieces, batches: int = 20, size: int = 8, seed: int = 1) -> 
         return float(np.mean([loss_of(model, batch_of(pieces, step, size, context, seed)).item() for step in range(batches)]))
 
 
-def read_corpora(data_folder, sources=tuple(CORPORA)) -> tuple[list, list]:
+def read_corpora(data_folder, sources=FREE) -> tuple[list, list]:
     """The pieces of corpora of a data folder: those to learn from, and those kept aside.
 
     `InputError` if a corpus is unknown, missing or damaged, or if there is nothing to learn from or to measure on.
@@ -243,7 +243,7 @@ def step_seconds(corpus, config=None, batch: int = 8) -> float:
     return time.perf_counter() - begin
 
 
-def pretrain(data_folder, folder, sources=tuple(CORPORA), steps: int = 12_000, seed: int = 0, fit=train, **settings) -> float:
+def pretrain(data_folder, folder, sources=FREE, steps: int = 12_000, seed: int = 0, fit=train, **settings) -> float:
     """Train on corpora of a data folder and save to `folder`; returns the surprise on pieces kept aside, in nats per word.
 
     Killed and called again, it resumes. `settings` go to `fit`: `train`, or `emonotes.music.lm_workers.train_with_workers`.

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LIMITS', 'FIELDS', 'WORDS', 'TONICS', 'BINS', 'PLAN_WORDS', 'WORD_FIELDS', 'FIRST', 'Plan', 'plan_of_row',
-           'plan_rows', 'estimate_tempo', 'tempo_of', 'plan_of', 'plans_of_tokens', 'describe', 'plan_words']
+           'plan_rows', 'tempo_of', 'plan_of', 'plans_of_tokens', 'describe', 'plan_words']
 
 # %% ../../nbs/05_music/06_plan.ipynb #517b154a
 from dataclasses import dataclass, fields
@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..errors import InputError
+from .beats import in_time
 from .chords import chroma_of, key_fit, tension, tone_roll
-from .tokens import bars_of_tokens, metres_of, notes_of_score, notes_of_tokens, read_score
+from .tokens import bars_of_tokens, metres_of, notes_of_score, notes_of_tokens
 
 # %% ../../nbs/05_music/06_plan.ipynb #77032527
 LIMITS = {"tempo": (30, 240), "tonic": (0, 11), "majorness": (-0.6, 0.6), "tension": (0, 3), "density": (0.05, 30),
@@ -122,36 +123,19 @@ def plan_rows(notes, bars, tempo, whole: bool = False) -> np.ndarray:
     rows = _last_known(np.where(np.isfinite(rows), rows, np.nan))
     return np.clip(rows[:1] if whole else rows, *np.array([LIMITS[field] for field in FIELDS], float).T)
 
-# %% ../../nbs/05_music/06_plan.ipynb #787ecad8
-def estimate_tempo(onsets) -> float:
-    """Beats per minute from onset times in seconds: autocorrelation of a 20 ms onset train under a log-normal prior."""
-    train = np.bincount((np.asarray(onsets) / 0.02).astype(int)).astype(float)
-    train = np.convolve(train, [0.25, 0.5, 1, 0.5, 0.25], "same")
-    lags = np.arange(15, 76)
-    if len(train) < 2 * lags[-1]:
-        return 110.0
-    train -= train.mean()
-    match = np.array([train[:-lag] @ train[lag:] for lag in lags])
-    prior = np.exp(-0.5 * (np.log2(60 / (lags * 0.02) / 110) / 0.6) ** 2)
-    return float(60 / (lags[np.argmax(np.maximum(match, 0) * prior)] * 0.02))
-
 # %% ../../nbs/05_music/06_plan.ipynb #65fff3bc
 def tempo_of(score) -> float:
-    """Mean beats per minute by the tempo map; estimated from the onsets if the map is only the default 120."""
+    """Mean quarter notes per minute by the tempo map of a score, moved inside `LIMITS`; 120 where it has none."""
     tempi = [(t.time, t.qpm) for t in score.tempos] or [(0, 120.0)]
-    if {round(bpm, 3) for _, bpm in tempi} == {120.0}:
-        return estimate_tempo(notes_of_score(score)[:, 0] * 0.5)
     end = max(score.end(), tempi[-1][0] + 1)
     span = np.diff([time for time, _ in tempi] + [end])
     return float(np.clip(span.sum() / np.sum(span / np.array([bpm for _, bpm in tempi])), *LIMITS["tempo"]))
 
 
 def plan_of(item) -> Plan:
-    """The plan of a whole MIDI path, MIDI bytes or score; beats are re-counted where the file's tempo means nothing."""
-    score = read_score(item)
+    """The plan of a whole MIDI path, MIDI bytes or score; beats are found where the file's tempo means nothing."""
+    score = in_time(item)
     notes, tempo = notes_of_score(score), tempo_of(score)
-    if {round(t.qpm, 3) for t in score.tempos} <= {120.0}:
-        notes[:, :2] *= tempo / 120
     metre = metres_of(score)[0][1]
     first, end = notes[:, 0].min() // metre * metre, (notes[:, 0] + np.minimum(notes[:, 1], 4)).max()
     bars = np.arange(first, max(end, first + metre) + metre - 1e-6, metre)

@@ -12,7 +12,8 @@ import polars as pl
 from ..errors import InputError
 from ..music import diversity, likeness, originality
 from ..music.composing import Written
-from ..music.corpora import CORPORA, held_out, read_corpus
+from ..music.corpora import held_out, read_corpus
+from ..music.lm import training_facts
 from ..music.plan import FIELDS
 from ..music.tokens import bars_of_tokens, metres_of, notes_of_score, notes_of_tokens, read_score
 
@@ -34,7 +35,7 @@ RULER = ("pop909", "piano_midi_de")
 def trained_and_unseen(folder) -> tuple[dict, list]:
     """All training pieces `{name: notes}` of the shipped language model's corpora below a data folder, and the unseen pieces of people (`RULER`)."""
     train, unseen = {}, []
-    for source in CORPORA:
+    for source in training_facts()["corpora"]:
         for piece in read_corpus(folder, source):
             if held_out(piece):
                 unseen += [piece] if source in RULER else []

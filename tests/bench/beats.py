@@ -22,9 +22,8 @@ import polars as pl
 from emonotes.atlas.folders import cache_folder, data_folder, write_beside
 from emonotes.course.record import record
 from emonotes.errors import InputError
-from emonotes.music.beats import Pulse, beats_of_notes, best_row, margin_of
+from emonotes.music.beats import Pulse, beats_of_notes, best_row, estimate_tempo, margin_of
 from emonotes.music.marked import f_measure, from_asap, metronome, save_ear, teachers, train
-from emonotes.music.plan import estimate_tempo
 from emonotes.music.tapping import hints, listen, notes_in_seconds
 from emonotes.music.tokens import read_score
 
