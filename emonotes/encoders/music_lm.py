@@ -31,7 +31,7 @@ def sentence_of(score) -> np.ndarray:
 class MusicLM(BaseEncoder):
     """Mean and standard deviation, over the words of a piece, of the last hidden states of our music model; weights are shipped."""
 
-    dim, version, batch, content = 640, "2", 32, ScoreFeatures.content
+    dim, version, batch, content = 640, "3", 32, ScoreFeatures.content
 
     def model(self):
         """The language model, ready to read."""

@@ -22,16 +22,17 @@ from .plan import FIELDS, Plan, plan_of, plan_of_row
 # %% ../../nbs/05_music/12_decoder.ipynb #403e421a
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled clips: points `va` float32[n, 2], plans as `rows` float[n, 10], the `source` of each, and which fields mean
+    """Labelled clips: points `va` float32[n, 2], plans as `rows` float[n, 10], the `source` and the `song` of each, and which fields mean
     something there, `trusted` bool[n, 10]."""
 
     va: np.ndarray
     rows: np.ndarray
     source: np.ndarray
+    song: np.ndarray
     trusted: np.ndarray
 
 
-SILENT = {"emopia": (), "vgmidi": ("loudness",)}  # nobody meant VGMIDI's velocities
+SILENT = {"emopia": ("tempo",), "vgmidi": ("loudness",)}  # beats found in quick playing may be every other one; no velocities were meant
 
 
 def labelled(atlas, half: str = "maker") -> Labelled:
@@ -43,7 +44,7 @@ def labelled(atlas, half: str = "maker") -> Labelled:
     from emonotes.atlas.folders import open_content
     from emonotes.atlas.rows import half_of
 
-    points, rows, source = [], [], []
+    points, rows, source, song = [], [], [], []
     for name in SILENT:
         part = [row for row in atlas.iter_rows(named=True) if row["source"] == name]
         va = np.array([[row["valence"], row["arousal"]] for row in part], float).reshape(-1, 2)
@@ -54,19 +55,15 @@ def labelled(atlas, half: str = "maker") -> Labelled:
                 points.append(point)
                 rows.append(plan_of(open_content(row["content"])).row)
                 source.append(name)
+                song.append(row["group"])
     trusted = np.array([[field not in SILENT[name] for field in FIELDS] for name in source]).reshape(-1, len(FIELDS))
-    return Labelled(np.array(points, np.float32).reshape(-1, 2), np.array(rows).reshape(-1, len(FIELDS)), np.array(source), trusted)
+    return Labelled(np.array(points, np.float32).reshape(-1, 2), np.array(rows).reshape(-1, len(FIELDS)), np.array(source), np.array(song), trusted)
 
 # %% ../../nbs/05_music/12_decoder.ipynb #14089f5e
 FITTED = ("tempo", "majorness", "tension", "density", "texture", "register", "loudness", "articulation")
 LOGS = ("tempo", "density", "texture", "articulation")
 PLAYED = "emopia"  # pianists playing, which is what we write; VGMIDI holds arrangements
 RISES = {"tempo": 1, "density": 1, "loudness": 1, "majorness": 0}  # with arousal (1) or valence (0)
-
-
-def _terms(va) -> np.ndarray:
-    """Valence, arousal and their product of points `[..., 2]`: `float[..., 3]`."""
-    return np.concatenate([va, np.prod(va, axis=-1, keepdims=True)], axis=-1)
 
 
 def _measure(rows) -> np.ndarray:
@@ -83,7 +80,7 @@ def _line(va, y, source, rises: int | None, ridge: float = 1.0) -> tuple[np.ndar
     from scipy.optimize import lsq_linear
 
     names = np.unique(source)
-    x = np.hstack([_terms(va), source[:, None] == names]).astype(float)
+    x = np.hstack([va, va[:, :1] * va[:, 1:], source[:, None] == names]).astype(float)
     low = np.full(x.shape[1], -np.inf)
     if rises is not None:
         low[rises] = 0
@@ -108,18 +105,26 @@ class MiddleDecoder:
 
     def mean(self, va) -> np.ndarray:
         """The fitted fields expected at points `[..., 2]`, on their fitted scales: `float64[..., 8]`."""
-        point = (as_va(va).astype(float) + self.neutral) * self.emphasis
-        return np.clip(self.lines[:, 0] + _terms(point) @ self.lines[:, 1:].T, self.low, self.high)
+        point = as_va(va).astype(float) + self.neutral
+        terms = np.concatenate([point * self.emphasis, point[..., :1] * self.emphasis[0] * point[..., 1:]], axis=-1)
+        return np.clip(self.lines[:, 0] + terms @ self.lines[:, 1:].T, self.low, self.high)
+
+    def draw(self, va, seed: int) -> np.ndarray:
+        """A draw from the residuals `float64[8]` that leaves the point `[2]` alone: what a linear reader hears of it in the draw is taken out."""
+        shift = np.random.default_rng(seed).multivariate_normal(np.zeros(len(FITTED)), self.spread, method="eigh")
+        point, product = as_va(va).astype(float), self.lines[:, 3:]
+        turns = self.lines[:, 1:3] + product * point[::-1]
+        reads = np.linalg.pinv(self.spread) @ turns
+        return shift - turns @ np.linalg.pinv(turns.T @ reads) @ reads.T @ shift
 
     def plans(self, path, seed: int | None = None, variety: float = 0.35) -> list[Plan]:
-        """One plan per point of a path `float[bars, 2]`: the mean plans if `seed` is None, else all shifted by one draw from the
-        residuals, scaled by `variety`, and in a key of their own. The draw is the piece; the path is what happens in it."""
-        rng = np.random.default_rng(seed)
-        shift = np.zeros(len(FITTED)) if seed is None else variety * rng.multivariate_normal(np.zeros(len(FITTED)), self.spread, method="eigh")
-        fields = np.clip(self.mean(np.atleast_2d(path)) + shift, self.low, self.high)
+        """One plan per point of a path `float[bars, 2]`: the mean plans if `seed` is None, else all shifted by one `draw`,
+        scaled by `variety`, and in a key of their own. The draw is the piece; the path is what happens in it."""
+        path = np.atleast_2d(path)
+        shift = np.zeros(len(FITTED)) if seed is None else variety * self.draw(path.mean(0), seed)
+        fields = np.clip(self.mean(path) + shift, self.low, self.high)
         fields = np.where([field in LOGS for field in FITTED], np.exp(fields), fields)
-        tonic = 0 if seed is None else int(rng.integers(12))
-        base = Plan(tonic=tonic).row
+        base = Plan(tonic=0 if seed is None else int(np.random.default_rng([seed, 1]).integers(12))).row
         rows = np.tile(base, (len(fields), 1))
         rows[:, [FIELDS.index(field) for field in FITTED]] = fields
         return [plan_of_row(row) for row in rows]
@@ -129,15 +134,16 @@ class MiddleDecoder:
         return self.plans([va], seed, variety)[0]
 
 # %% ../../nbs/05_music/12_decoder.ipynb #e6dd4349
-def _understood(clips: Labelled, groups: int = 5) -> np.ndarray:
-    """Correlation of a ridge reader of plans with valence and arousal on clips it has not seen, `float64[2]`."""
+def _understood(clips: Labelled, folds: int = 5) -> np.ndarray:
+    """Correlation of a ridge reader of plans with valence and arousal on songs it has not seen, `float64[2]`."""
     from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import cross_val_predict
+    from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.preprocessing import StandardScaler
 
     x = StandardScaler().fit_transform(_measure(clips.rows))
     x = np.hstack([x, clips.source[:, None] == np.unique(clips.source)])
-    read = cross_val_predict(RidgeCV(np.logspace(-1, 3, 9)), x, clips.va, cv=groups)
+    unseen = GroupKFold(folds, shuffle=True, random_state=0)
+    read = cross_val_predict(RidgeCV(np.logspace(-1, 3, 9)), x, clips.va, groups=clips.song, cv=unseen)
     return np.array([np.corrcoef(read[:, k], clips.va[:, k])[0, 1] for k in (0, 1)])
 
 

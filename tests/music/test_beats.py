@@ -1,13 +1,18 @@
 """Beats without a tempo map: known rubato is found, what must not matter does not, and poor input is met with grace."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emonotes.atlas.rows import half_of
 from emonotes.errors import InputError
 from emonotes.music import beats, marked, tapping, tokens
+from emonotes.music.corpora import CORPORA, read_corpus
+from emonotes.music.plan import FIELDS, plan_of, tempo_of
 
 TRUTH = tapping.made_up(3, bars=20, bpm=92, depth=0.25)
 
@@ -242,3 +247,29 @@ def test_a_network_comes_back_from_its_file(tmp_path):
     _, table = tapping.hints(TRUTH.notes)
     for one, two in zip(tapping.listen(table, network), tapping.listen(table, again.eval()), strict=True):
         assert np.allclose(one, two, atol=0.05)
+
+
+def test_a_score_that_keeps_time_is_left_alone_and_a_performance_is_not():
+    played = score_of(TRUTH.notes)
+    laid = beats.in_time(played)
+    assert not beats.keeps_time(played) and beats.keeps_time(laid) and beats.in_time(laid) is laid
+    true = beats.on_beats(played, beats.Beats(TRUTH.beats, TRUTH.down))
+    assert plan_of(played) == plan_of(laid) and tempo_of(true) == pytest.approx(60 / np.diff(TRUTH.beats).mean(), rel=0.03)
+    empty_map = symusic.Score(480)
+    empty_map.tracks.append(symusic.Track("piano"))
+    empty_map.tracks[0].notes.extend([symusic.Note(120 * k, 120, 60, 70) for k in range(8)])
+    assert beats.keeps_time(empty_map)
+
+
+def test_a_corpus_of_performances_stands_on_found_beats_and_the_judges_songs_never_teach(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMONOTES_CACHE", str(tmp_path / "cache"))
+    songs = [f"song{k}" for k in range(6)]
+    (tmp_path / "emopia").mkdir()
+    with zipfile.ZipFile(tmp_path / "emopia" / CORPORA["emopia"].archive, "w") as archive:
+        for k, song in enumerate(songs):
+            archive.writestr(f"midis/Q{k % 4 + 1}_{song}_0.mid", score_of(tapping.made_up(k, bars=40, bpm=70 + 5 * k, depth=0).notes).dumps_midi())
+    pieces, makers = read_corpus(tmp_path, "emopia"), {song for song in songs if half_of(f"emopia/{song}") == "maker"}
+    assert pieces and {piece.name.split("_")[1] for piece in pieces} <= makers < set(songs)
+    for piece in pieces:
+        tempo, true = np.median(piece.rows[:, FIELDS.index("tempo")]), 70 + 5 * songs.index(piece.name.split("_")[1])
+        assert min(abs(np.log2(tempo / (times * true))) for times in (0.5, 1, 1.5, 2)) < 0.05, (piece.name, tempo)

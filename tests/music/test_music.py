@@ -238,7 +238,7 @@ def made_up_clips(tempo_slope=30, major_slope=0.2, n=60):
     va = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
     rows = np.array([plan.Plan(tempo=float(100 + tempo_slope * a), majorness=float(major_slope * v + 0.02 * rng.standard_normal()),
                                loudness=float(70 + 5 * rng.standard_normal())).row for v, a in va])
-    return decoder.Labelled(va, rows, np.array(["vgmidi"] * n), np.ones(rows.shape, bool))
+    return decoder.Labelled(va, rows, np.array(["vgmidi"] * n), np.arange(n), np.ones(rows.shape, bool))
 
 
 def test_slopes_follow_psychology_even_when_the_data_do_not():
@@ -247,6 +247,24 @@ def test_slopes_follow_psychology_even_when_the_data_do_not():
     assert abs(tempo[2]) < 1e-6 and abs(major[1]) < 1e-6
     fitted = decoder.fit_decoder(made_up_clips())
     assert fitted.plan((0, 1)).tempo > 115 and fitted.plan((-1, 0)).majorness < -0.1 < 0.1 < fitted.plan((1, 0)).majorness
+
+
+def test_register_may_turn_with_the_product_and_what_must_rise_does_not():
+    clips = made_up_clips()
+    clips.rows[:, plan.FIELDS.index("register")] = 62 + 8 * clips.va.prod(1)
+    fitted = decoder.fit_decoder(clips)
+    register = [fitted.plan(corner).register for corner in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
+    assert min(register[0], register[2]) - max(register[1], register[3]) > 5
+    assert all(fitted.lines[decoder.FITTED.index(field), 3] == 0 for field in decoder.RISES)
+
+
+@pytest.mark.parametrize("point", [(0, 0), (0.7, 0.4), (-0.5, -0.9)])
+def test_a_draw_is_not_heard_as_another_point(point):
+    held, at = decoder.load_decoder(), np.array(point)
+    draws = np.array([held.draw(at, seed) for seed in range(50)])
+    reads = np.linalg.solve(held.spread, held.lines[:, 1:3] + held.lines[:, 3:] * at[::-1])
+    free = np.random.default_rng(0).multivariate_normal(np.zeros(8), held.spread, 200) @ reads
+    assert np.abs(draws @ reads).max() < 1e-6 * free.std() and (draws.std(0) > 0.5 * np.sqrt(np.diag(held.spread))).all()
 
 
 def test_two_draws_are_two_plans_around_one_mean():
