@@ -93,27 +93,30 @@ def _line(va, y, source, rises: int | None, ridge: float = 1.0) -> tuple[np.ndar
 class MiddleDecoder:
     """`VA -> distribution over plans`. `lines` float[8, 4]: level, per valence, per arousal, per product of each of `FITTED`, logs for `LOGS`;
     `spread` float[8, 8]: covariance of the residuals; `low`, `high` float[8]: the range of human clips; `emphasis` float[2]:
-    how far the point is moved out along valence and arousal before the lines are read; `neutral` float[2]: what is added to a point before,
-    so that music for neutral is read as neutral."""
+    how far the point is moved out along valence and arousal before the lines are read; `aim` float[2, 3]: per axis what is aimed at, as a
+    constant, per valence and per arousal of the point that is wanted, see `balanced`."""
 
     lines: np.ndarray
     spread: np.ndarray
     low: np.ndarray
     high: np.ndarray
     emphasis: np.ndarray
-    neutral: np.ndarray
+    aim: np.ndarray
+
+    def aimed(self, va) -> np.ndarray:
+        """The points that are aimed at, for wanted points `[..., 2]`."""
+        return self.aim[:, 0] + as_va(va).astype(float) @ self.aim[:, 1:].T
 
     def mean(self, va) -> np.ndarray:
         """The fitted fields expected at points `[..., 2]`, on their fitted scales: `float64[..., 8]`."""
-        point = as_va(va).astype(float) + self.neutral
+        point = self.aimed(va)
         terms = np.concatenate([point * self.emphasis, point[..., :1] * self.emphasis[0] * point[..., 1:]], axis=-1)
         return np.clip(self.lines[:, 0] + terms @ self.lines[:, 1:].T, self.low, self.high)
 
     def draw(self, va, seed: int) -> np.ndarray:
         """A draw from the residuals `float64[8]` that leaves the point `[2]` alone: what a linear reader hears of it in the draw is taken out."""
         shift = np.random.default_rng(seed).multivariate_normal(np.zeros(len(FITTED)), self.spread, method="eigh")
-        point, product = as_va(va).astype(float), self.lines[:, 3:]
-        turns = self.lines[:, 1:3] + product * point[::-1]
+        turns = self.lines[:, 1:3] + self.lines[:, 3:] * self.aimed(va)[::-1]
         reads = np.linalg.pinv(self.spread) @ turns
         return shift - turns @ np.linalg.pinv(turns.T @ reads) @ reads.T @ shift
 
@@ -161,7 +164,7 @@ def fit_decoder(clips: Labelled) -> MiddleDecoder:
         rest[use, k] = residual
     low, high = np.quantile(y, [0.02, 0.98], axis=0)
     emphasis = 1 / np.clip(_understood(clips), 0.4, 1)
-    return MiddleDecoder(np.array(lines), np.cov(rest.T), low, high, emphasis, np.zeros(2))
+    return MiddleDecoder(np.array(lines), np.cov(rest.T), low, high, emphasis, np.eye(2, 3, 1))
 
 # %% ../../nbs/05_music/12_decoder.ipynb #3e4c07da
 def save_decoder(decoder: MiddleDecoder, folder, **facts) -> Path:
@@ -178,17 +181,20 @@ def load_decoder(folder=None) -> MiddleDecoder:
     folder = Path(folder) if folder else PRETRAINED / "middle_decoder"
     try:
         held = json.loads((folder / "decoder.json").read_text(encoding="utf-8"))
-        return MiddleDecoder(*(np.array(held[name]) for name in ("lines", "spread", "low", "high", "emphasis", "neutral")))
+        return MiddleDecoder(*(np.array(held[name]) for name in ("lines", "spread", "low", "high", "emphasis", "aim")))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"the middle decoder in '{folder}' cannot be read ({type(error).__name__}); "
                          "reinstall emonotes or fit one with emonotes.music.decoder.fit_decoder") from error
 
 # %% ../../nbs/05_music/12_decoder.ipynb #39a963a4
 def balanced(decoder: MiddleDecoder, wanted, read) -> MiddleDecoder:
-    """The decoder with its `neutral` moved to where music for `wanted` points `[n, 2]`, `read` as points `[n, 2]`, is read as 0 by a line."""
-    lines = [np.polyfit(np.asarray(wanted, float)[:, k], np.asarray(read, float)[:, k], 1) for k in (0, 1)]
-    moved = np.array([-level / max(slope, 0.2) for slope, level in lines])
-    return replace(decoder, neutral=np.clip(decoder.neutral + moved, -0.5, 0.5))
+    """The decoder with its `aim` corrected, so that music for `wanted` points `[n, 2]`, which was `read` as points `[n, 2]`, is read without a
+    constant and without a share of the other axis, as far as planes over the points can say."""
+    wanted, read = (np.asarray(points, float) for points in (wanted, read))
+    fit = np.linalg.lstsq(np.hstack([np.ones((len(wanted), 1)), wanted]), read, rcond=None)[0].T
+    back = np.linalg.pinv(fit[:, 1:], rcond=0.1) @ np.column_stack([-fit[:, 0], np.diag(np.diag(fit[:, 1:]))])
+    old = decoder.aim
+    return replace(decoder, aim=np.column_stack([old[:, 0] + old[:, 1:] @ back[:, 0], old[:, 1:] @ back[:, 1:]]))
 
 # %% ../../nbs/05_music/12_decoder.ipynb #a6cb5150
 def path_through(points, bars: int) -> np.ndarray:

@@ -146,12 +146,13 @@ def rehearse(_) -> None:
 
 
 def balance(_) -> None:
-    """Move the shipped middle decoder's neutral point to where the rehearsal readers hear neutral; a second round shows what is left."""
+    """Correct where the shipped middle decoder aims by what the rehearsal readers hear; a second round shows what is left."""
     readers = rehearsal_readers(halves(labelled_songs())["maker"])
     for last in (False, True):
         pieces, wanted = pieces_for("ours", grid(9), 2)
         read = together(readers, pieces)
-        print(read.mean(0), load_decoder().neutral, flush=True)
+        plane = np.linalg.lstsq(np.hstack([np.ones((len(wanted), 1)), wanted]), read, rcond=None)[0].T
+        print(plane.round(3), load_decoder().aim.round(3), flush=True)
         if not last:
             held = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
             facts = {name: value for name, value in held.items() if name not in ("fields", *vars(load_decoder()))}

@@ -260,9 +260,9 @@ def test_register_may_turn_with_the_product_and_what_must_rise_does_not():
 
 @pytest.mark.parametrize("point", [(0, 0), (0.7, 0.4), (-0.5, -0.9)])
 def test_a_draw_is_not_heard_as_another_point(point):
-    held, at = decoder.load_decoder(), np.array(point)
-    draws = np.array([held.draw(at, seed) for seed in range(50)])
-    reads = np.linalg.solve(held.spread, held.lines[:, 1:3] + held.lines[:, 3:] * at[::-1])
+    held = decoder.load_decoder()
+    draws = np.array([held.draw(point, seed) for seed in range(50)])
+    reads = np.linalg.solve(held.spread, held.lines[:, 1:3] + held.lines[:, 3:] * held.aimed(point)[::-1])
     free = np.random.default_rng(0).multivariate_normal(np.zeros(8), held.spread, 200) @ reads
     assert np.abs(draws @ reads).max() < 1e-6 * free.std() and (draws.std(0) > 0.5 * np.sqrt(np.diag(held.spread))).all()
 

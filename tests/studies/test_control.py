@@ -65,10 +65,10 @@ def test_what_was_met_is_not_asked_again():
     assert asked_again(got[-1], more, piece.ids, 1.0)[FIELDS.index("density")] == pytest.approx(min(2 * got[-1, FIELDS.index("density")], 30))
 
 
-def test_the_neutral_point_moves_the_plans():
+def test_aiming_lower_makes_sadder_plans():
     from dataclasses import replace
 
     one = load_decoder()
-    sadder = replace(one, neutral=one.neutral - [0.2, 0])
+    sadder = replace(one, aim=one.aim - [[0.2, 0, 0], [0, 0, 0]])
     assert sadder.plan((0, 0)).majorness < one.plan((0, 0)).majorness
     assert isinstance(one.plan((0, 0)), Plan)
