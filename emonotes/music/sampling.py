@@ -125,7 +125,7 @@ class Style:
     guidance: float = 3.0
     temperature: float = 1.0
     top_p: float = 0.97
-    mending: float = 0.5
+    mending: float = 1.0
 
     def __post_init__(self):
         if not (self.guidance >= 0 and self.temperature >= 0 and 0 < self.top_p <= 1 and 0 <= self.mending <= 2):

@@ -238,7 +238,7 @@ def made_up_clips(tempo_slope=30, major_slope=0.2, n=60):
     va = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
     rows = np.array([plan.Plan(tempo=float(100 + tempo_slope * a), majorness=float(major_slope * v + 0.02 * rng.standard_normal()),
                                loudness=float(70 + 5 * rng.standard_normal())).row for v, a in va])
-    return decoder.Labelled(va, rows, np.array(["vgmidi"] * n), np.arange(n), np.ones(rows.shape, bool))
+    return decoder.Labelled(va, rows, np.array(["vgmidi"] * n), np.ones(rows.shape, bool))
 
 
 def test_slopes_follow_psychology_even_when_the_data_do_not():
