@@ -61,7 +61,7 @@ def labelled(atlas, half: str = "maker") -> Labelled:
 FITTED = ("tempo", "majorness", "tension", "density", "texture", "register", "loudness", "articulation")
 LOGS = ("tempo", "density", "texture", "articulation")
 PLAYED = "emopia"  # pianists playing, which is what we write; VGMIDI holds arrangements
-BEND = np.array([1.0, 1.8])  # powers of wanted valence and arousal, chosen by rehearsal readers
+BEND = np.array([1.0, 2.0])  # powers of wanted valence and arousal, chosen by rehearsal readers
 RISES = {"tempo": 1, "density": 1, "loudness": 1, "majorness": 0}  # with arousal (1) or valence (0)
 
 

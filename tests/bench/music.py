@@ -1,11 +1,17 @@
-"""Measure the judges of music and record them in results/judges.csv and results/judges.json.
+"""Measure the judges of music and what they read in ours; results/judges.* and results/music.json with its tables.
 
     python tests/bench/music.py judges [NAME ...]   fit each judge (or those named) on its half, examine it on the makers' half, and
                                                     write it to emonotes/pretrained/judges (a quarter of an hour on one core)
     python tests/bench/music.py trap [NAME ...]     what sharing songs does to a judge's figures (half an hour on one core)
     python tests/bench/music.py agree               do the shipped judges agree, and do they err alike?
+    python tests/bench/music.py rehearse            ways to draw, as the rehearsal readers hear them
+    python tests/bench/music.py balance             correct the shipped middle decoder's aim by what the rehearsal readers hear
+    python tests/bench/music.py control             the grid and the quadrants' centres, ours and baselines, as the judges read them (an hour)
+    python tests/bench/music.py thousand            the same pieces: whole, new, varied, like music (needs the free corpora too)
+    python tests/bench/music.py speed               music per second of computing
 
-Figures are of this machine; nothing is asserted. Needs EMOPIA and VGMIDI in EMONOTES_DATA.
+What was written is kept in the cache: killed and called again, each goes on. Figures are of this machine; nothing is asserted. Needs EMOPIA
+and VGMIDI in EMONOTES_DATA.
 """
 
 import json
