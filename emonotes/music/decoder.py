@@ -124,7 +124,7 @@ class MiddleDecoder:
         reads = np.linalg.pinv(self.spread) @ turns
         return shift - turns @ np.linalg.pinv(turns.T @ reads) @ reads.T @ shift
 
-    def plans(self, path, seed: int | None = None, variety: float = 0.35) -> list[Plan]:
+    def plans(self, path, seed: int | None = None, variety: float = 0.1) -> list[Plan]:
         """One plan per point of a path `float[bars, 2]`: the mean plans if `seed` is None, else all shifted by one `draw`,
         scaled by `variety`, and in a key of their own. The draw is the piece; the path is what happens in it."""
         path = np.atleast_2d(path)
@@ -136,7 +136,7 @@ class MiddleDecoder:
         rows[:, [FIELDS.index(field) for field in FITTED]] = fields
         return [plan_of_row(row) for row in rows]
 
-    def plan(self, va, seed: int | None = None, variety: float = 0.35) -> Plan:
+    def plan(self, va, seed: int | None = None, variety: float = 0.1) -> Plan:
         """The plan of one point `[valence, arousal]`."""
         return self.plans([va], seed, variety)[0]
 
