@@ -43,7 +43,7 @@ def written(table: pl.DataFrame, part: str) -> None:
 
 def losses() -> dict:
     """Rank-N-Contrast against the published loop, and its memory."""
-    from tests.bench.test_losses import rnc_first_call, rnc_memory, rnc_speedup
+    from test_losses import rnc_first_call, rnc_memory, rnc_speedup
 
     found, first = rnc_speedup(pairs=7), rnc_first_call(3)
     return {"rnc_speedup": figure(found["value"], "losses", low=found["low"], high=found["high"], n=1024,
@@ -55,7 +55,7 @@ def losses() -> dict:
 
 def embedding() -> dict:
     """Embedding against SentenceTransformer.encode, and the second time from the store."""
-    from tests.bench.test_embedding import embed_ratio, store_ratio
+    from test_embedding import embed_ratio, store_ratio
 
     ours, again = embed_ratio(pairs=10), store_ratio(parts=10)
     return {"embed_ratio": figure(ours["value"], "embedding", low=ours["low"], high=ours["high"], n=ours["n"],

@@ -232,7 +232,7 @@ def worse(rows: pl.DataFrame) -> dict:
 
 def speed(_) -> None:
     """Music per second of computing, alone and with eight together, and against `generate`."""
-    from tests.bench.test_music_speed import generate_ratio, real_time
+    from test_music_speed import generate_ratio, real_time
 
     units = {"rtf": "times real time", "rtf_batch8": "times real time, eight together", "generate_ratio": "times as fast as generate, the same words"}
     found = {"rtf": real_time(1, runs=8), "rtf_batch8": real_time(8, runs=4), "generate_ratio": generate_ratio(10)}
