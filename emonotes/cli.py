@@ -266,7 +266,8 @@ def atlas_export(folder: Annotated[Path, typer.Argument(help="a new or empty fol
 def train_music(folder: Annotated[Path, typer.Argument(help="where the weights go, and what is needed to resume")],
                 data: Annotated[Path | None, typer.Option(help="the folder that holds the corpora; EMONOTES_DATA if left out")] = None,
                 source: Annotated[list[str] | None, typer.Option("--source", "-s", help="only these corpora; the free ones if left out")] = None,
-                steps: Annotated[int | None, typer.Option(help="batches to learn from; 12000 if left out, 200 if tiny")] = None,
+                steps: Annotated[int | None, typer.Option(help="batches to learn from; 4000 if left out, 200 if tiny")] = None,
+                batch: Annotated[int | None, typer.Option(help="sentences in a batch; 64 on a GPU, else 8, if left out")] = None,
                 workers: Annotated[int, typer.Option(help="workers of Ray that share each batch; they show no bar")] = 1,
                 tiny: Annotated[bool, typer.Option("--tiny", help="a toy of a model, to see that all works")] = False,
                 seed: Seed = 0, as_json: Json = False):
@@ -274,7 +275,7 @@ def train_music(folder: Annotated[Path, typer.Argument(help="where the weights g
 
     \b
     Examples:
-    emonotes train-music mine                       # hours on a processor
+    emonotes train-music mine                       # minutes on a large GPU, hours on a processor
     emonotes train-music toy -s js_fakes --tiny     # minutes
     emonotes train-music toy -s music21 --tiny      # needs no data folder
     emonotes compose "rain again" --music-model toy
@@ -284,9 +285,10 @@ def train_music(folder: Annotated[Path, typer.Argument(help="where the weights g
     from emonotes.music.corpora import CORPORA, FREE, SCORES
     from emonotes.music.lm_workers import train_with_workers
 
-    steps = (200 if tiny else 12_000) if steps is None else steps
-    if steps < 1:
-        raise InputError(f"{steps} steps teach nothing; ask for at least 1")
+    steps = (200 if tiny else 4_000) if steps is None else steps
+    batch = lm.fitting_batch() if batch is None else batch
+    if steps < 1 or batch < 1:
+        raise InputError(f"{steps} steps of {batch} sentences teach nothing; ask for at least 1")
     data, sources = data or data_folder(), tuple(dict.fromkeys(source or FREE))
     if data is None and sources != (SCORES,):
         raise InputError(f"there is no data folder to read {', '.join(sources)} from; name one with --data or EMONOTES_DATA, or learn from "
@@ -298,11 +300,11 @@ def train_music(folder: Annotated[Path, typer.Argument(help="where the weights g
         for name in sources:
             own = [len(piece.ids) for piece in corpus if piece.name.startswith(f"{name}/")]
             typer.echo(f"{name}: {len(own)} pieces, {sum(own):,} words ({CORPORA[name].licence})")
-        seconds = lm.step_seconds(corpus, config)
+        seconds = lm.step_seconds(corpus, config, batch)
         typer.echo(f"kept aside to measure on: {len(unseen)} pieces\nstep {done} of {steps}, about {seconds:.3g} s a step on one worker: "
                    f"{max(steps - done, 0) * seconds / 3600:.2g} h")
     settings = {"fit": train_with_workers, "workers": workers} if workers != 1 else {"progress": not as_json}
-    held = lm.pretrain(data, folder, sources, steps, seed, config=config, save_every=20 if tiny else 100, **settings)
+    held = lm.pretrain(data, folder, sources, steps, seed, config=config, batch=batch, save_every=20 if tiny else 100, **settings)
     if as_json:
         return _print_json({"folder": folder, **lm.training_facts(folder)})
     typer.echo(f"{folder}: the pieces kept aside surprise it by {held:.3f} nats a word")

@@ -9,6 +9,7 @@
     python tests/bench/music.py control             the grid and the quadrants' centres, ours and baselines, as the judges read them (an hour)
     python tests/bench/music.py thousand            the same pieces: whole, new, varied, like music (needs the free corpora too)
     python tests/bench/music.py speed               music per second of computing
+    python tests/bench/music.py gpu                 training and writing on a GPU
 
 What was written is kept in the cache: killed and called again, each goes on. Figures are of this machine; nothing is asserted. Needs EMOPIA
 and VGMIDI in EMONOTES_DATA.
@@ -240,9 +241,23 @@ def speed(_) -> None:
                            for name, one in found.items()}, RESULTS), found)
 
 
+def gpu(_) -> None:
+    """Training and writing on a GPU."""
+    import torch
+    from test_music_speed import on_gpu
+
+    from emonotes.music.corpora import SCORES, read_corpus
+
+    units = {"gpu_training": "words per second, batches of 64, no dropout", "gpu_training_share": "share of the rate of a large bfloat16 matrix product",
+             "gpu_writing": "words per second by generate of transformers, 256 pieces together"}
+    found, card = on_gpu(read_corpus(None, SCORES)), torch.cuda.get_device_name()
+    print(record("music", {name: {**{k: round(v, 4) for k, v in one.items()}, "unit": f"{units[name]}, on one {card}",
+                                  "how": "python tests/bench/music.py gpu"} for name, one in found.items()}, RESULTS), found)
+
+
 if __name__ == "__main__":
     parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "balance": balance, "control": control,
-             "thousand": thousand, "speed": speed}
+             "thousand": thousand, "speed": speed, "gpu": gpu}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)
     parts[sys.argv[1]](sys.argv[2:] or list(judges()))
