@@ -10,6 +10,7 @@ __all__ = ['CORPORA', 'SCORES', 'FREE', 'SURE', 'sixteenth_phase', 'bar_phase', 
 import functools
 import hashlib
 import inspect
+import re
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from .beats import Beats, beats_of, on_beats
 from .chords import tone_roll
 from .plan import FIELDS, FIRST, WORD_FIELDS
 from .sentences import Piece, piece_of, reworded, transpose, vocabulary
+from .tapping import WEIGHTS
 from .tokens import notes_of_score, read_score, tokenizer
 
 # %% ../../nbs/05_music/08_corpora.ipynb #525797a0
@@ -68,13 +70,16 @@ def on_bars(score, metre: int = 4) -> tuple:
 class Corpus:
     """A set of MIDI files in `archive` below the data folder. `grid` says where its beats are: `file` (its bar lines are true), `beats` (the
     beats have the right length, but begin anywhere) or `none` (a performance in seconds); `open`: plan fields that mean nothing in it;
-    `licence` in short."""
+    `licence` in short; `work`: a pattern of the part of a piece's name that pieces of one work share, which are learnt from or kept aside together;
+    `cut`: its pieces are passages of longer ones, whose last bar ends nothing."""
 
     name: str
     archive: str
     licence: str
     grid: str = "beats"
     open: tuple[str, ...] = ()
+    work: str = "[^#]*"
+    cut: bool = False
 
 
 CORPORA = {corpus.name: corpus for corpus in [
@@ -83,20 +88,25 @@ CORPORA = {corpus.name: corpus for corpus in [
     Corpus("piano_midi_de", "piano_midi_de.zip", "CC BY-SA 3.0 DE", grid="file"),
     Corpus("giantmidi_subset", "giantmidi_subset.zip", "CC BY 4.0", grid="none"),
     Corpus("music21", "", "public domain or Creative Commons, file by file", grid="file"),
-    Corpus("asap_piano", "asap_performances_midi.zip", "CC BY-NC-SA 4.0", grid="none"),
+    Corpus("asap_piano", "asap_performances_midi.zip", "CC BY-NC-SA 4.0", grid="none", work=".*/"),
     Corpus("supra_piano_rolls", "supra_expression_midi.zip", "CC BY-NC-SA 4.0", grid="none"),
-    Corpus("emopia", "midis.zip", "CC BY-NC-SA 4.0", grid="none"),
+    Corpus("emopia", "midis.zip", "CC BY-NC-SA 4.0", grid="none", work=r"(?<=Q\d_).+(?=_)", cut=True),
 ]}
 SCORES = "music21"  # needs no data folder, see emonotes.music.scores
 FREE = tuple(name for name, corpus in CORPORA.items() if "NC" not in corpus.licence)
 SURE = 0.6  # below this the onsets of a piece lie on no grid, or its beats were not found, and it teaches wrong rhythms
 
 
+def _work(corpus: Corpus, name: str) -> str:
+    """What pieces of one work share of their names."""
+    found = re.search(corpus.work, name)
+    return found.group() if found else name
+
+
 def _may_teach(corpus: Corpus, name: str) -> bool:
     """Whether a member of an archive is MIDI, and no song of EMOPIA that belongs to the judges (`emonotes.atlas.rows.half_of`)."""
     path = Path(name)
-    song = path.stem[3:].rpartition("_")[0]  # Q1_<song>_<clip>
-    return path.suffix.lower() in (".mid", ".midi") and (corpus.name != "emopia" or half_of(f"emopia/{song}") == "maker")
+    return path.suffix.lower() in (".mid", ".midi") and (corpus.name != "emopia" or half_of(f"emopia/{_work(corpus, name)}") == "maker")
 
 
 def _read(corpus: Corpus, name: str, data: bytes) -> Piece | None:
@@ -108,17 +118,17 @@ def _read(corpus: Corpus, name: str, data: bytes) -> Piece | None:
         elif corpus.grid == "none":
             found = beats_of(score)
             score, sure = on_beats(score, found), found.confidence
-        piece = piece_of(score, f"{corpus.name}/{name}", corpus.open)
+        piece = piece_of(score, f"{corpus.name}/{name}", corpus.open, not corpus.cut)
     except InputError:
         return None
     return piece if sure >= SURE and len(piece.ids) > 300 else None
 
 # %% ../../nbs/05_music/08_corpora.ipynb #2d70ec8f
 def _key(path: Path) -> str:
-    """What a read corpus depends on: the archive and the code that reads it."""
+    """What a read corpus depends on: the archive, and the code and the network that read it."""
     code = "".join(inspect.getsource(sys.modules[part.__module__]) for part in (Beats, Corpus, Piece, tone_roll, notes_of_score)
                    if part.__module__ != "__main__")
-    return hashlib.sha256(path.read_bytes() + code.encode()).hexdigest()[:20]
+    return hashlib.sha256(path.read_bytes() + code.encode() + WEIGHTS.read_bytes()).hexdigest()[:20]
 
 
 def _kept(path: Path, pieces: list[Piece]) -> None:
@@ -132,7 +142,7 @@ def _again(path: Path, corpus: Corpus) -> list[Piece]:
     """The pieces of such a file."""
     with np.load(path) as held:
         ids, rows = (np.split(held[name], np.cumsum(held[size])[:-1]) for name, size in [("ids", "words"), ("rows", "bars")])
-        return [Piece(str(name), i, r.astype(float), corpus.open) for name, i, r in zip(held["names"], ids, rows, strict=True)]
+        return [Piece(str(name), i, r.astype(float), corpus.open, not corpus.cut) for name, i, r in zip(held["names"], ids, rows, strict=True)]
 
 
 def read_corpus(folder, source: str, most: int | None = None) -> list[Piece]:
@@ -166,8 +176,9 @@ def read_corpus(folder, source: str, most: int | None = None) -> list[Piece]:
 
 # %% ../../nbs/05_music/08_corpora.ipynb #52361770
 def held_out(piece: Piece) -> bool:
-    """Whether a piece is kept aside to measure on: one in twenty-five, by a hash of its name, or of what stands before a `#` in it."""
-    return int(hashlib.sha256(piece.name.partition("#")[0].encode()).hexdigest(), 16) % 25 == 0
+    """Whether a piece is kept aside to measure on: one work in twenty-five, by a hash of its name (see `Corpus.work`)."""
+    corpus = CORPORA.get(piece.name.partition("/")[0], Corpus("", "", ""))
+    return int(hashlib.sha256(_work(corpus, piece.name).encode()).hexdigest(), 16) % 25 == 0
 
 # %% ../../nbs/05_music/08_corpora.ipynb #28c08195
 @functools.cache

@@ -248,7 +248,8 @@ def gpu(_) -> None:
 
     from emonotes.music.corpora import SCORES, read_corpus
 
-    units = {"gpu_training": "words per second, batches of 64, no dropout", "gpu_training_share": "share of the rate of a large bfloat16 matrix product",
+    units = {"gpu_training": "words per second, batches of 64, no dropout",
+             "gpu_training_share": "share of the rate of a large bfloat16 matrix product",
              "gpu_writing": "words per second by generate of transformers, 256 pieces together"}
     found, card = on_gpu(read_corpus(None, SCORES)), torch.cuda.get_device_name()
     print(record("music", {name: {**{k: round(v, 4) for k, v in one.items()}, "unit": f"{units[name]}, on one {card}",
