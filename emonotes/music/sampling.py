@@ -122,7 +122,7 @@ class Style:
     of the rest, only the likeliest words with a probability of `top_p` together are drawn from; `mending` is how much of what the last bars
     missed of their plan is asked for again (0 = nothing)."""
 
-    guidance: float = 3.0
+    guidance: float = 1.75
     temperature: float = 1.0
     top_p: float = 0.97
     mending: float = 1.0

@@ -5,7 +5,7 @@
     python tests/bench/music.py trap [NAME ...]     what sharing songs does to a judge's figures (half an hour on one core)
     python tests/bench/music.py agree               do the shipped judges agree, and do they err alike?
     python tests/bench/music.py rehearse            ways to draw, as the rehearsal readers hear them
-    python tests/bench/music.py balance             correct the shipped middle decoder's aim by what the rehearsal readers hear
+    python tests/bench/music.py aim                 choose where the shipped middle decoder aims by what the rehearsal readers hear (half an hour)
     python tests/bench/music.py control             the grid and the quadrants' centres, ours and baselines, as the judges read them (an hour)
     python tests/bench/music.py thousand            the same pieces: whole, new, varied, like music (needs the free corpora too)
     python tests/bench/music.py speed               music per second of computing
@@ -17,6 +17,7 @@ and VGMIDI in EMONOTES_DATA.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ from emonotes.align.judges import (
 )
 from emonotes.atlas.folders import data_folder, write_beside
 from emonotes.course.record import record
-from emonotes.music.decoder import balanced, labelled, load_decoder, save_decoder
+from emonotes.music.composing import plans_for
+from emonotes.music.decoder import labelled, load_decoder, save_decoder
 from emonotes.music.likeness import distances
 from emonotes.music.sampling import Style
 from emonotes.studies import thousand as study
@@ -50,10 +52,10 @@ from emonotes.studies.control import (
     both,
     figures,
     grid,
+    music,
     pieces_for,
     readings,
     rehearsal_readers,
-    together,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -152,18 +154,68 @@ def rehearse(_) -> None:
         print(rows[-2:], flush=True)
 
 
-def balance(_) -> None:
-    """Correct where the shipped middle decoder aims by what the rehearsal readers hear; a second round shows what is left."""
-    readers = rehearsal_readers(halves(labelled_songs())["maker"])
-    for last in (False, True):
-        pieces, wanted = pieces_for("ours", grid(9), 2)
-        read = together(readers, pieces)
-        plane = np.linalg.lstsq(np.hstack([np.ones((len(wanted), 1)), wanted]), read, rcond=None)[0].T
-        print(plane.round(3), load_decoder().aim.round(3), flush=True)
-        if not last:
-            held = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
-            facts = {name: value for name, value in held.items() if name not in ("fields", *vars(load_decoder()))}
-            save_decoder(balanced(load_decoder(), wanted, read), DECODER, **facts)
+REACH = np.array([2.2, 1.6])  # typical plans and half as far again, at least
+
+
+def responses(half: int = 400) -> tuple[np.ndarray, dict]:
+    """Points aimed at, spread evenly up to `REACH`, and what each rehearsal reader reads in music for them: `float64[n, 2]`, and such by reader."""
+    wide = replace(load_decoder(), aim=np.column_stack([np.zeros(2), np.diag(REACH)]), bend=np.ones(2))
+    points = np.vstack([np.random.default_rng([5, part]).uniform(-1, 1, (half, 2)) for part in (0, 1)])
+    seeds = [*range(half), *range(10_000, 10_000 + half)]
+    pieces = music([plans_for(point, 24, seed, wide) for seed, point in zip(seeds, points, strict=True)], seeds)
+    return points * REACH, {name: np.asarray(reader.read([piece.score for piece in pieces]))
+                            for name, reader in rehearsal_readers(halves(labelled_songs())["maker"]).items()}
+
+
+def response_table(aimed, read: dict) -> pl.DataFrame:
+    """Mean readings, their spread in valence and the number of pieces, by reader and by the middle of a cell of aims."""
+    cell, many = np.floor((aimed + REACH) / (2 * REACH) * [8, 6]), pl.col("read_valence", "read_arousal").mean()
+    middle = (cell + 0.5) / [4, 3] * REACH - REACH
+    rows = [pl.DataFrame({"reader": name, "valence": middle[:, 0].round(3), "arousal": middle[:, 1].round(3), "read_valence": one[:, 0],
+                          "read_arousal": one[:, 1]}) for name, one in read.items()]
+    spread = pl.col("read_valence").std().alias("spread")
+    return pl.concat(rows).group_by("reader", "valence", "arousal").agg(many, spread, pl.len().alias("n")).sort("reader", "valence", "arousal")
+
+
+def foreseen(decoder, aimed, read: dict, near: int = 12, seed: int = 0) -> dict:
+    """The figures of `control`, the worse reader's of each, that a decoder would have if each piece were read like one, by lot, of the `near`
+    whose aims are nearest to its own."""
+    from scipy.spatial import cKDTree
+
+    rng, tree, worst = np.random.default_rng(seed), cKDTree(aimed), {}
+    for measures, points in ((MEASURES, np.repeat(grid(), 3, axis=0)), (AT_CENTRES, np.repeat(list(QUADRANT_CENTRES.values()), 100, axis=0))):
+        others = tree.query(np.clip(decoder.aimed(points), -REACH, REACH), near)[1][np.arange(len(points)), rng.integers(near, size=len(points))]
+        for name, measure in measures.items():
+            values = [measure(np.asarray(points, float), one[others]) for one in read.values()]
+            worst[name] = max(values) if name in ("l1", "angle") else min(values)
+    return worst
+
+
+def worth(found: dict) -> float:
+    """Figures as one number: each counts up to what is enough, and the directions that stay wrong count against it."""
+    enough = {"4Q": (0.8, 0.16, 3), "r_v": (0.65, 0.2, 2), "r_a": (0.8, 0.12, 1), "intensity": (0.5, 0.2, 3)}
+    least = {**found, "intensity": min(found[f"intensity_q{number}"] for number in QUADRANT_CENTRES)}
+    return sum(weight * min(least[name] - low, most) for name, (low, most, weight) in enough.items()) - found["l1"] / 2 - found["angle"] / 60
+
+
+def aim(_) -> None:
+    """Choose where the shipped middle decoder aims, by what the rehearsal readers hear of music aimed all over: results/response.csv."""
+    aimed, read = responses()
+    table("response", response_table(aimed, read))
+    rng, best, held = np.random.default_rng(1), None, load_decoder()
+    for trial in range(600):
+        if trial < 200:
+            bend, shape = rng.uniform(1, 2, 2), rng.uniform([-0.8, 1, 0, -0.1, 0, 0.8], [0.2, 2.2, 0.5, 0.4, 0, 1.5]).reshape(2, 3)
+        else:
+            bend = np.clip(best[1].bend + rng.normal(0, 0.1, 2), 1, 2)
+            shape = best[1].aim + rng.normal(0, 1, (2, 3)) * [[0.06, 0.12, 0.05], [0.04, 0, 0.08]]
+        one = replace(held, bend=bend.round(2), aim=shape.round(2))
+        value = np.mean([worth(foreseen(one, aimed, read, seed=seed)) for seed in range(2)])
+        if best is None or value > best[0]:
+            best = value, one
+    print(best[1].bend, best[1].aim, {name: round(value, 3) for name, value in foreseen(best[1], aimed, read).items()})
+    facts = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
+    save_decoder(best[1], DECODER, **{name: value for name, value in facts.items() if name not in ("fields", *vars(held))})
 
 
 def control(_) -> None:
@@ -257,7 +309,7 @@ def gpu(_) -> None:
 
 
 if __name__ == "__main__":
-    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "balance": balance, "control": control,
+    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "aim": aim, "control": control,
              "thousand": thousand, "speed": speed, "gpu": gpu}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)
