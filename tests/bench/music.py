@@ -140,16 +140,16 @@ def table(name: str, rows: pl.DataFrame) -> None:
 
 
 def rehearse(_) -> None:
-    """Strengths of guidance and ways to draw, on a coarse grid and on the quadrants' centres, read by the rehearsal readers alone."""
+    """Strengths of guidance and mending, on a coarse grid and on the quadrants' centres, read by the rehearsal readers alone."""
     readers, rows = rehearsal_readers(halves(labelled_songs())["maker"]), []
-    for guidance, top_p, mending in ((1.5, 0.97, 0), (3, 0.97, 0), (3, 0.9, 0), (3, 0.9, 0.5), (3, 0.9, 1), (2, 0.95, 0.5), (4, 0.95, 0.5)):
-        style, at = Style(guidance, top_p=top_p, mending=mending), {}
+    for guidance, mending in ((1, 1), (1.75, 0), (1.75, 1), (3, 1)):
+        style, at = Style(guidance=guidance, mending=mending), {}
         for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
             pieces, wanted = pieces_for("ours", points, seeds, style=style)
             for name, reader in readers.items():
                 read = both(readings(pieces, wanted, {name: reader}))
                 at.setdefault(name, {}).update({key: measure(*read) for key, measure in measures.items()})
-        rows += [{"guidance": float(guidance), "top_p": top_p, "mending": float(mending), "reader": name, **found} for name, found in at.items()]
+        rows += [{"guidance": float(guidance), "mending": float(mending), "reader": name, **found} for name, found in at.items()]
         table("rehearsal", pl.DataFrame(rows))
         print(rows[-2:], flush=True)
 
@@ -255,16 +255,19 @@ def thousand(_) -> None:
     table("likeness", study.like_music(pieces, middle, tempi))
     clips = labelled(labelled_songs())
     sets = {"ours": pieces[::3], **{way: pieces_for(way, grid(), 1, clips=clips)[0] for way in WAYS[1:]}}
-    table("frechet", apart({name: study.first_bars(some) for name, some in sets.items()}, list(zip(middle, tempi, strict=True))))
+    human = [[(cut, tempo) for cut in cuts[::max(1, len(cuts) // 6)][:6]] for cuts, tempo in zip(groups, tempi, strict=True)]
+    table("frechet", apart({name: study.first_bars(some) for name, some in sets.items()}, human))
     table("copied", study.copied([piece.notes for piece in (pieces + corners)[:1000]], train, unseen))
 
 
 def apart(sets: dict, human: list, most: int = 200) -> pl.DataFrame:
-    """Fréchet distances of rendered clips `[(notes, tempo), ...]` by name from half of the human ones; the other half says how near one can come."""
+    """Fréchet distances of rendered clips `[(notes, tempo), ...]` by name from those of half of the `human` pieces, some clips of each; those of the
+    other half say how near one can come."""
     from emonotes.encoders.musicnn import Heard, Musicnn
 
     ear, order = Heard(Musicnn()), np.random.default_rng(0).permutation(len(human))
-    sets = {"reference": [human[i] for i in order[::2]], "other people's pieces": [human[i] for i in order[1::2]], **sets}
+    half, others = ([clip for i in some for clip in human[i]] for some in (order[::2], order[1::2]))
+    sets = {"reference": half, "other people's pieces": others, **sets}
     even = {name: np.linspace(0, len(some) - 1, min(most, len(some))).astype(int) for name, some in sets.items()}
     heard = {name: ear.encode([played(*some[i]) for i in even[name]]) for name, some in sets.items()}
     found = distances(heard.pop("reference"), heard)
