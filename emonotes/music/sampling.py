@@ -178,12 +178,14 @@ class _Pen:
         return torch.as_tensor(np.stack(sides))
 
     def _mixed(self, logits):
-        """Logits of both sides as one; how hard a key is struck stays as the model learnt it, for loudness is set when the piece is done."""
-        if self.sides == 1:
-            return logits
-        asked, free = logits.view(-1, 2, logits.shape[-1]).unbind(1)
-        mixed = free + self.style.guidance * (asked - free)
-        mixed[:, self.grammar.touch] = asked[:, self.grammar.touch]
+        """Logits of both sides as one; how hard a key is struck stays as the model learnt it, for loudness is set when the piece is done. The end of
+        the piece ends its last bar, so it counts as the end of a bar."""
+        mixed = logits
+        if self.sides == 2:
+            asked, free = logits.view(-1, 2, logits.shape[-1]).unbind(1)
+            mixed = free + self.style.guidance * (asked - free)
+            mixed[:, self.grammar.touch] = asked[:, self.grammar.touch]
+        mixed[:, self.grammar.bar] = mixed[:, [self.grammar.bar, 2]].logsumexp(1)
         return mixed
 
     def open_bar(self, place: int):

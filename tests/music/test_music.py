@@ -161,6 +161,14 @@ def test_a_piece_longer_than_the_memory_goes_on():
 
 
 @pytest.mark.parametrize("plans,seed", [([], 0), ([[]], 0), ([[plan.Plan()]], [1, 2]), ([plan.Plan().row], 0)])
+def test_the_last_bar_ends_and_does_not_run_on_to_its_last_sixteenth():
+    points = [(0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5)]
+    pieces = composing.write([composing.plans_for(point, 12, seed) for seed, point in enumerate(points)], list(range(4)), progress=False)
+    ends = [sum(plan.metre for plan in piece.plans) for piece in pieces]
+    last = sum((piece.notes[:, 0] >= end - piece.plans[-1].metre).sum() for piece, end in zip(pieces, ends, strict=True))
+    assert 0 < last < 1.2 * sum(len(piece.notes) / len(piece.plans) for piece in pieces)
+
+
 def test_nothing_to_write_is_refused(plans, seed):
     with pytest.raises(InputError):
         sampling.generate(plans, seed=seed)
