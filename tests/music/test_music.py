@@ -160,7 +160,6 @@ def test_a_piece_longer_than_the_memory_goes_on():
     assert ends.max() <= 96 and len(np.unique(written.notes[:, 0] // 4)) > 20
 
 
-@pytest.mark.parametrize("plans,seed", [([], 0), ([[]], 0), ([[plan.Plan()]], [1, 2]), ([plan.Plan().row], 0)])
 def test_the_last_bar_ends_and_does_not_run_on_to_its_last_sixteenth():
     points = [(0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5)]
     pieces = composing.write([composing.plans_for(point, 12, seed) for seed, point in enumerate(points)], list(range(4)), progress=False)
@@ -169,6 +168,7 @@ def test_the_last_bar_ends_and_does_not_run_on_to_its_last_sixteenth():
     assert 0 < last < 1.2 * sum(len(piece.notes) / len(piece.plans) for piece in pieces)
 
 
+@pytest.mark.parametrize("plans,seed", [([], 0), ([[]], 0), ([[plan.Plan()]], [1, 2]), ([plan.Plan().row], 0)])
 def test_nothing_to_write_is_refused(plans, seed):
     with pytest.raises(InputError):
         sampling.generate(plans, seed=seed)
