@@ -154,7 +154,7 @@ def rehearse(_) -> None:
         print(rows[-2:], flush=True)
 
 
-REACH = np.array([2.2, 1.6])  # typical plans and half as far again, at least
+REACH = np.array([2.2, 1.6])  # how far out music is aimed in valence and arousal; the typical plan of a label is aimed at with 1 or less
 
 
 def responses(half: int = 400) -> tuple[np.ndarray, dict]:
