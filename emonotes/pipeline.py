@@ -251,7 +251,7 @@ def compose(item=None, modality: str | None = None, va=None, seconds: float = 20
     program = None if instrument is None else program_of(instrument)
     tuned(soundfont)
     writable(stem)
-    piece = write([plans], [seed], load_lm(str(music_model)) if music_model else None)[0]
+    piece = write([plans], [seed], load_lm(str(music_model)) if music_model else None, wanted=[points.mean(0)])[0]
     score = with_instrument(piece.score, program)
     audio = synthesize(score, soundfont, instrument=program)
     files = _written(score, audio, piece.plans, stem, formats_of([*formats, *["png"] * picture]), name)

@@ -12,6 +12,7 @@ import functools
 import json
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -148,6 +149,7 @@ class _Shares:
     """By the number of a step: the sentences of one of `world` workers, and what their mean loss has to be multiplied by to make the mean over
     all words."""
 
+    draw: Callable
     corpus: list
     batch: int
     context: int
@@ -156,29 +158,33 @@ class _Shares:
     world: int
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, float]:
-        batch = batch_of(self.corpus, step, self.batch, self.context, self.seed)
+        batch = self.draw(self.corpus, step, self.batch, self.context, self.seed)
         asked = guessed_words()[batch].sum(1)
         return batch[self.rank::self.world], float(asked[self.rank::self.world].sum() / asked.sum())
 
 
-def train(corpus, folder, config=None, steps=300, batch=8, rate=3e-3, seed=0, save_every=100, device=None, progress=True, rank=0, world=1):
+def train(corpus, folder, config=None, steps=300, batch=8, rate=3e-3, seed=0, save_every=100, device=None, progress=True, rank=0, world=1,
+          start=None, draw=batch_of, loss=loss_of):
     """Train (or resume) a language model; returns `(model, losses)`. The checkpoint in `folder` resumes exactly, also to more or
     fewer `steps`; `InputError` if it is of another model, seed, batch or number of pieces.
 
     `device` is a GPU where there is one, else the processor. As worker `rank` of `world` (see `emonotes.music.lm_workers`) it reads its share
-    of each batch, and the first worker alone writes.
+    of each batch, and the first worker alone writes. `start` is a model whose weights to begin with; `draw` and `loss` say what a batch is
+    (as `batch_of`) and what is to become small on it (as `loss_of`).
     """
     import torch
     from tqdm import tqdm
 
     config, path = config or LMConfig(), Path(folder) / "checkpoint.safetensors"
     model = config.build(seed).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if start:
+        model.load_state_dict(start.state_dict())
     gpu = model.device.type == "cuda"
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05, betas=(0.9, 0.95), fused=gpu)
     what = {"config": asdict(config), "seed": seed, "batch": batch, "pieces": len(corpus)}
     losses = resume(model, optimiser, path, what).get("losses", [])
     reader = torch.nn.parallel.DistributedDataParallel(model) if world > 1 else model
-    shares = torch.utils.data.DataLoader(_Shares(corpus, batch, config.context, seed, rank, world), None, sampler=range(len(losses), steps),
+    shares = torch.utils.data.DataLoader(_Shares(draw, corpus, batch, config.context, seed, rank, world), None, sampler=range(len(losses), steps),
                                          generator=torch.Generator(), num_workers=AHEAD * gpu, pin_memory=gpu)
     fresh, bar = [], tqdm(initial=len(losses), total=steps, disable=not progress or rank > 0, desc="train")
     for step, (mine, share) in enumerate(shares, len(losses)):
@@ -186,12 +192,12 @@ def train(corpus, folder, config=None, steps=300, batch=8, rate=3e-3, seed=0, sa
             group["lr"] = learning_rate(step, steps, rate)
         with torch.random.fork_rng():
             torch.manual_seed(seed + step * world + rank)
-            loss = loss_of(reader, mine) * share
-        (loss * world).backward()
+            wrong = loss(reader, mine) * share
+        (wrong * world).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        fresh.append(_over_workers(loss.detach(), world))
+        fresh.append(_over_workers(wrong.detach(), world))
         saving = (step + 1) % save_every == 0 or step + 1 == steps
         if saving or len(fresh) >= (BEHIND if gpu else 1):
             losses += [round(one, 4) for one in torch.stack(fresh).tolist()]

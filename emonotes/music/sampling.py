@@ -118,11 +118,11 @@ def asked_again(following, asked, words, strength: float) -> np.ndarray:
 # %% ../../nbs/05_music/11_sampling.ipynb #13d3e0c7
 @dataclass(frozen=True)
 class Style:
-    """How words are drawn. `guidance` turns the plan up (1 = as trained); `temperature` 0 always takes the likeliest word;
+    """How words are drawn. `guidance` turns the plan up (1 = as learnt); `temperature` 0 always takes the likeliest word;
     of the rest, only the likeliest words with a probability of `top_p` together are drawn from; `mending` is how much of what the last bars
     missed of their plan is asked for again (0 = nothing)."""
 
-    guidance: float = 1.75
+    guidance: float = 1.0
     temperature: float = 1.0
     top_p: float = 0.97
     mending: float = 1.0

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WAYS', 'READ', 'CENTRE', 'MEASURES', 'AT_CENTRES', 'COLOURS', 'grid', 'plans_of', 'music', 'pieces_for', 'readings',
            'both', 'validate', 'normalised_l1', 'angle_error', 'intensity', 'quad_accuracy', 'evaluate', 'figures',
-           'draw_control', 'draw_grid', 'rehearsal_readers', 'together', 'best_drafts']
+           'draw_control', 'draw_grid']
 
 # %% ../../nbs/08_studies/10_control.ipynb #49425199
 import hashlib
@@ -19,13 +19,13 @@ from ..align.metrics import pearson, resamples
 from ..atlas.folders import cache_folder, write_beside
 from ..errors import InputError
 from ..music import sampling
-from ..music.composing import Written, plans_for, write
+from ..music.composing import DRAFTS, Written, best_drafts, plans_for, write
 from ..music.decoder import Labelled, load_decoder, nearest_plan, template_plan
 from ..music.lm import PRETRAINED, load_lm
 from ..music.sampling import Style
 
 # %% ../../nbs/08_studies/10_control.ipynb #0cf6bbe3
-WAYS = ("ours", "template", "nearest clip")
+WAYS = ("ours", "ours, one draft", "template", "nearest clip")
 
 
 def grid(side: int = 17) -> np.ndarray:
@@ -36,7 +36,7 @@ def grid(side: int = 17) -> np.ndarray:
 
 def plans_of(way: str, va, seconds: float, seed: int, clips: Labelled | None = None) -> list:
     """The plans of the bars of a piece for one point, by the middle decoder (`ours`) or by a baseline, which has one plan for all bars."""
-    if way == "ours":
+    if way in WAYS[:2]:
         return plans_for(va, seconds, seed)
     if way not in WAYS or (way == "nearest clip" and clips is None):
         raise InputError(f"'{way}' is no way to a plan here; choose from {', '.join(WAYS)}, the last with labelled clips at hand")
@@ -49,35 +49,36 @@ def _writer() -> str:
     return hashlib.sha256((PRETRAINED / "music_lm" / "model.safetensors").read_bytes() + Path(sampling.__file__).read_bytes()).hexdigest()[:12]
 
 
-def _kept(path: Path, sentences: list[np.ndarray]) -> None:
-    """Sentences as one file."""
+def _kept(path: Path, ids: np.ndarray) -> None:
+    """A sentence as one file."""
     with open(path, "wb") as file:
-        np.savez_compressed(file, *sentences)
+        np.save(file, ids)
 
 
-def music(plans: list[list], seeds: list[int], style: Style | None = None, batch: int = 8) -> list[Written]:
+def music(plans: list[list], seeds: list, style: Style | None = None, batch: int = 24) -> list[Written]:
     """A piece for each list of plans, written `batch` at a time and kept in the cache."""
     from tqdm import tqdm
 
     style, writer, out = style or Style(), _writer(), []
     for start in tqdm(range(0, len(plans), batch), desc=f"{len(plans)} pieces", disable=None):
         some, own = plans[start:start + batch], seeds[start:start + batch]
-        rows = b"".join(np.array([plan.row for plan in one]).tobytes() for one in some)
-        key = hashlib.sha256(rows + repr((own, style, writer)).encode()).hexdigest()[:24]
-        path = cache_folder() / "pieces" / f"{key}.npz"
-        if not path.exists():
-            made = write(some, own, load_lm(), style, progress=False)
-            write_beside(path, lambda beside, made=made: _kept(beside, [piece.ids for piece in made]))
-        with np.load(path) as held:
-            out += [Written(one, held[name]) for one, name in zip(some, held.files, strict=True)]
+        keys = [hashlib.sha256(np.array([plan.row for plan in one]).tobytes() + repr((seed, style, writer)).encode()).hexdigest()[:24]
+                for one, seed in zip(some, own, strict=True)]
+        paths = [cache_folder() / "pieces" / f"{key}.npy" for key in keys]
+        new = [k for k, path in enumerate(paths) if not path.exists()]
+        for k, piece in zip(new, write([some[k] for k in new], [own[k] for k in new], load_lm(), style, progress=False) if new else [], strict=True):
+            write_beside(paths[k], lambda beside, piece=piece: _kept(beside, piece.ids))
+        out += [Written(one, np.load(path)) for one, path in zip(some, paths, strict=True)]
     return out
 
 
 def pieces_for(way: str, points, seeds: int = 3, seconds: float = 30.0, clips: Labelled | None = None, style: Style | None = None):
-    """So many pieces for every point: `(pieces, wanted float32[n, 2])`, the pieces of a point one after another; no two have the same seed."""
+    """So many pieces for every point: `(pieces, wanted float32[n, 2])`, the pieces of a point one after another; no two have the same seed. Of ours
+    `DRAFTS` are written, and the ear keeps one; of `ours, one draft` the first is taken unheard."""
     wanted = np.repeat(as_va(points).reshape(-1, 2), seeds, axis=0)
-    plans = [plans_of(way, va, seconds, seed, clips) for seed, va in enumerate(wanted)]
-    return music(plans, list(range(len(plans))), style), wanted
+    plans, drafts = [plans_of(way, va, seconds, seed, clips) for seed, va in enumerate(wanted)], DRAFTS if way == "ours" else 1
+    made = music([one for one in plans for _ in range(drafts)], [[seed, draft] for seed in range(len(plans)) for draft in range(drafts)], style)
+    return (best_drafts(made, wanted) if way == "ours" else made), wanted
 
 # %% ../../nbs/08_studies/10_control.ipynb #b63548d9
 READ = ("read_valence", "read_arousal")
@@ -159,7 +160,7 @@ def figures(read: pl.DataFrame, measures=None) -> pl.DataFrame:
                       for (way, judge), part in read.group_by("way", "judge", maintain_order=True)])
 
 # %% ../../nbs/08_studies/10_control.ipynb #3cd7da63
-COLOURS = {"ours": "#0072B2", "best of three": "#009E73", "template": "#E69F00", "nearest clip": "#999999"}
+COLOURS = {"ours": "#0072B2", "ours, one draft": "#56B4E9", "template": "#E69F00", "nearest clip": "#999999"}
 
 
 def draw_control(read: pl.DataFrame, axes=None):
@@ -199,34 +200,3 @@ def draw_grid(read: pl.DataFrame, axes=None):
         circumplex(ax=ax, title=title)
         ax.scatter(*points.T, c=colour, s=14)
     return axes
-
-# %% ../../nbs/08_studies/10_control.ipynb #cee854ab
-def rehearsal_readers(rows: pl.DataFrame, seed: int = 0) -> dict:
-    """Readers of the kinds of our judges, fitted on rated rows, those of the makers' half: for choosing settings, never for reporting.
-    They are kept in the cache, under a name made of the rows and the programs."""
-    from emonotes.align import judge_measures, judge_picture
-    from emonotes.align.judge_trials import weights_of
-    from emonotes.align.judges import load_judges, save_judge, share_of, written_all
-
-    programs = b"".join(Path(module.__file__).read_bytes() for module in (judge_measures, judge_picture))
-    key = hashlib.sha256(programs + repr((rows["stimulus"].to_list(), seed)).encode()).hexdigest()[:24]
-    folder, pieces = cache_folder() / "rehearsal" / key, None
-    for kind in (judge_measures.Measures, judge_picture.Picture):
-        if not (folder / f"{kind.name}.json").exists():
-            pieces = pieces or written_all(rows["content"])
-            save_judge(kind.fit(pieces, share_of(rows), weights_of(rows), seed), folder)
-    return load_judges(folder)
-
-
-def together(readers: dict, pieces: list[Written]) -> np.ndarray:
-    """The mean of what readers read, `float[n, 2]`."""
-    scores = [piece.score for piece in pieces]
-    return np.mean([reader.read(scores) for reader in readers.values()], axis=0)
-
-# %% ../../nbs/08_studies/10_control.ipynb #c9c57593
-def best_drafts(pieces: list[Written], wanted, drafts: int, readers: dict) -> tuple[list[Written], np.ndarray]:
-    """Of every `drafts` pieces of a point, as `pieces_for` returns them, the one that `readers` together read nearest to it, and the
-    points `[n, 2]`."""
-    far = np.linalg.norm(together(readers, pieces) - wanted, axis=1).reshape(-1, drafts)
-    pick = np.arange(len(far)) * drafts + far.argmin(1)
-    return [pieces[i] for i in pick], wanted[pick]

@@ -4,8 +4,10 @@
                                                     write it to emonotes/pretrained/judges (a quarter of an hour on one core)
     python tests/bench/music.py trap [NAME ...]     what sharing songs does to a judge's figures (half an hour on one core)
     python tests/bench/music.py agree               do the shipped judges agree, and do they err alike?
-    python tests/bench/music.py rehearse            ways to draw, as the rehearsal readers hear them
-    python tests/bench/music.py aim                 choose where the shipped middle decoder aims by what the rehearsal readers hear (half an hour)
+    python tests/bench/music.py ear                 fit the composer's ear on the makers' half and write it to emonotes/pretrained/ear
+    python tests/bench/music.py rehearse            ways to draw, as the composer's ear hears them
+    python tests/bench/music.py distil FOLDER       ship the weights of `emonotes train-music FOLDER`, guidance learnt (half an hour)
+    python tests/bench/music.py aim                 fit the shipped middle decoder; where it aims, its ear chooses (ten minutes)
     python tests/bench/music.py control             the grid and the quadrants' centres, ours and baselines, as the judges read them (an hour)
     python tests/bench/music.py thousand            the same pieces: whole, new, varied, like music (needs the free corpora too)
     python tests/bench/music.py speed               music per second of computing
@@ -15,16 +17,19 @@ What was written is kept in the cache: killed and called again, each goes on. Fi
 and VGMIDI in EMONOTES_DATA.
 """
 
+import hashlib
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 
 from emonotes.affect.space import QUADRANT_CENTRES
-from emonotes.align.judge_trials import OTHER, agreement, circular, examine, fit_judge, meet, twins
+from emonotes.align.judge_trials import OTHER, agreement, circular, examine, fit_judge, meet, twins, weights_of
 from emonotes.align.judges import (
     PRETRAINED,
     halves,
@@ -33,34 +38,36 @@ from emonotes.align.judges import (
     load_judges,
     save_judge,
     score_of,
+    share_of,
     tiles,
     varied,
     written_all,
 )
-from emonotes.atlas.folders import data_folder, write_beside
+from emonotes.atlas.folders import cache_folder, data_folder, write_beside
 from emonotes.course.record import record
-from emonotes.music.composing import plans_for
-from emonotes.music.decoder import labelled, load_decoder, save_decoder
+from emonotes.music.composing import DRAFTS, EAR, load_ear, plans_for
+from emonotes.music.corpora import batch_of
+from emonotes.music.decoder import fit_decoder, labelled, save_decoder
+from emonotes.music.distilling import Guided, evenly, own_pieces
 from emonotes.music.likeness import distances
+from emonotes.music.lm import LMConfig, load_lm, read_corpora, save_lm, train, training_facts
 from emonotes.music.sampling import Style
 from emonotes.studies import thousand as study
 from emonotes.studies.control import (
     AT_CENTRES,
     MEASURES,
     WAYS,
-    best_drafts,
     both,
     figures,
     grid,
     music,
     pieces_for,
     readings,
-    rehearsal_readers,
 )
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-DECODER = ROOT / "emonotes" / "pretrained" / "middle_decoder"
+DECODER, LM = (ROOT / "emonotes" / "pretrained" / name for name in ("middle_decoder", "music_lm"))
 FOLDS = {"picture": 2}
 
 
@@ -139,13 +146,21 @@ def table(name: str, rows: pl.DataFrame) -> None:
     write_beside(RESULTS / f"{name}.csv", lambda beside: rows.write_csv(beside, float_precision=4))
 
 
+def ear(_) -> None:
+    """Fit the composer's ear on the makers' half, and ship it."""
+    rows = halves(labelled_songs())["maker"]
+    pieces = written_all(rows["content"])
+    for kind in judges().values():
+        save_judge(kind.fit(pieces, share_of(rows), weights_of(rows), 0), EAR)
+
+
 def rehearse(_) -> None:
-    """Strengths of guidance and mending, on a coarse grid and on the quadrants' centres, read by the rehearsal readers alone."""
-    readers, rows = rehearsal_readers(halves(labelled_songs())["maker"]), []
-    for guidance, mending in ((1, 1), (1.75, 0), (1.75, 1), (3, 1)):
+    """Strengths of guidance and mending, on a coarse grid and on the quadrants' centres, read by the composer's ear alone."""
+    readers, rows = load_ear(), []
+    for guidance, mending in ((1, 0), (1, 1), (1.75, 1), (3, 1)):
         style, at = Style(guidance=guidance, mending=mending), {}
         for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
-            pieces, wanted = pieces_for("ours", points, seeds, style=style)
+            pieces, wanted = pieces_for("ours, one draft", points, seeds, style=style)
             for name, reader in readers.items():
                 read = both(readings(pieces, wanted, {name: reader}))
                 at.setdefault(name, {}).update({key: measure(*read) for key, measure in measures.items()})
@@ -157,14 +172,19 @@ def rehearse(_) -> None:
 REACH = np.array([2.2, 1.6])  # how far out music is aimed in valence and arousal; the typical plan of a label is aimed at with 1 or less
 
 
-def responses(half: int = 400) -> tuple[np.ndarray, dict]:
-    """Points aimed at, spread evenly up to `REACH`, and what each rehearsal reader reads in music for them: `float64[n, 2]`, and such by reader."""
-    wide = replace(load_decoder(), aim=np.column_stack([np.zeros(2), np.diag(REACH)]), bend=np.ones(2))
+def aims(decoder, half: int = 400) -> tuple[list, list, np.ndarray]:
+    """Plans and seeds of pieces aimed evenly up to `REACH`, and the points aimed at."""
+    wide = replace(decoder, aim=np.column_stack([np.zeros(2), np.diag(REACH)]), bend=np.ones(2))
     points = np.vstack([np.random.default_rng([5, part]).uniform(-1, 1, (half, 2)) for part in (0, 1)])
     seeds = [*range(half), *range(10_000, 10_000 + half)]
-    pieces = music([plans_for(point, 24, seed, wide) for seed, point in zip(seeds, points, strict=True)], seeds)
-    return points * REACH, {name: np.asarray(reader.read([piece.score for piece in pieces]))
-                            for name, reader in rehearsal_readers(halves(labelled_songs())["maker"]).items()}
+    return [plans_for(point, 24, seed, wide) for seed, point in zip(seeds, points, strict=True)], seeds, points * REACH
+
+
+def responses(decoder) -> tuple[np.ndarray, dict]:
+    """What is aimed at all over the plane and what each reader of the ear reads in the music for it: `float64[n, 2]`, and such by reader."""
+    plans, seeds, aimed = aims(decoder)
+    pieces = music(plans, seeds)
+    return aimed, {name: np.asarray(reader.read([piece.score for piece in pieces])) for name, reader in load_ear().items()}
 
 
 def response_table(aimed, read: dict) -> pl.DataFrame:
@@ -177,16 +197,21 @@ def response_table(aimed, read: dict) -> pl.DataFrame:
     return pl.concat(rows).group_by("reader", "valence", "arousal").agg(many, spread, pl.len().alias("n")).sort("reader", "valence", "arousal")
 
 
-def foreseen(decoder, aimed, read: dict, near: int = 12, seed: int = 0) -> dict:
-    """The figures of `control`, the worse reader's of each, that a decoder would have if each piece were read like one, by lot, of the `near`
-    whose aims are nearest to its own."""
+def foreseen(decoder, aimed, read: dict, near: int = 12, drafts: int = DRAFTS, seed: int = 0) -> dict:
+    """The figures of `control`, the worse reader's of each, that a decoder would have if the drafts of each piece were read like some, by lot, of the
+    `near` pieces whose aims are nearest to its own, and the best draft were kept."""
     from scipy.spatial import cKDTree
 
     rng, tree, worst = np.random.default_rng(seed), cKDTree(aimed), {}
+    both = np.mean(list(read.values()), axis=0)
     for measures, points in ((MEASURES, np.repeat(grid(), 3, axis=0)), (AT_CENTRES, np.repeat(list(QUADRANT_CENTRES.values()), 100, axis=0))):
-        others = tree.query(np.clip(decoder.aimed(points), -REACH, REACH), near)[1][np.arange(len(points)), rng.integers(near, size=len(points))]
+        points = np.asarray(points, float)
+        others = tree.query(np.clip(decoder.aimed(points), -REACH, REACH), near)[1]
+        others = np.take_along_axis(others, rng.permuted(np.tile(np.arange(near), (len(points), 1)), axis=1)[:, :drafts], axis=1)
+        best = np.linalg.norm(both[others] - points[:, None], axis=2).argmin(1)
+        kept = others[np.arange(len(points)), best]
         for name, measure in measures.items():
-            values = [measure(np.asarray(points, float), one[others]) for one in read.values()]
+            values = [measure(points, one[kept]) for one in read.values()]
             worst[name] = max(values) if name in ("l1", "angle") else min(values)
     return worst
 
@@ -199,10 +224,11 @@ def worth(found: dict) -> float:
 
 
 def aim(_) -> None:
-    """Choose where the shipped middle decoder aims, by what the rehearsal readers hear of music aimed all over: results/response.csv."""
-    aimed, read = responses()
+    """Fit the shipped middle decoder, and choose where it aims by what its ear hears of music aimed all over: results/response.csv."""
+    held = fit_decoder(labelled(labelled_songs()))
+    aimed, read = responses(held)
     table("response", response_table(aimed, read))
-    rng, best, held = np.random.default_rng(1), None, load_decoder()
+    rng, best = np.random.default_rng(1), None
     for trial in range(600):
         if trial < 200:
             bend, shape = rng.uniform(1, 2, 2), rng.uniform([-0.8, 1, 0, -0.1, 0, 0.8], [0.2, 2.2, 0.5, 0.4, 0, 1.5]).reshape(2, 3)
@@ -213,19 +239,44 @@ def aim(_) -> None:
         value = np.mean([worth(foreseen(one, aimed, read, seed=seed)) for seed in range(2)])
         if best is None or value > best[0]:
             best = value, one
-    print(best[1].bend, best[1].aim, {name: round(value, 3) for name, value in foreseen(best[1], aimed, read).items()})
+    print(best[1].bend, best[1].aim, *({name: round(value, 3) for name, value in foreseen(best[1], aimed, read, drafts=drafts).items()}
+                                       for drafts in (1, DRAFTS)), sep="\n")
     facts = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
     save_decoder(best[1], DECODER, **{name: value for name, value in facts.items() if name not in ("fields", *vars(held))})
+
+
+def tuned(name: str, corpus: list, **settings):
+    """A student of the shipped weights, trained without dropout on `corpus` and shipped in their place."""
+    facts, config = training_facts(), LMConfig(dropout=0.0)
+    folder = cache_folder() / "tuning" / f"{name}-{hashlib.sha256((LM / 'model.safetensors').read_bytes()).hexdigest()[:12]}"
+    student, losses = train(corpus, folder, config, start=load_lm(), save_every=20, **settings)
+    curve = [round(float(np.mean(part)), 4) for part in np.array_split(losses, 20)]
+    save_lm(student, LM, config, **{k: v for k, v in facts.items() if k != "config"}, **{name: {"steps": len(losses), "curve": curve}})
+    load_lm.cache_clear()
+    return student
+
+
+def distil(names) -> None:
+    """Ship the weights that `emonotes train-music` wrote to a folder, and teach them to answer as they do with guidance, by people's pieces and
+    by their own."""
+    shutil.copytree(names[0], LM, dirs_exist_ok=True)
+    load_lm.cache_clear()
+    loss, (corpus, unseen) = Guided(load_lm()), read_corpora(data_folder())
+    plans, seeds, _ = aims(fit_decoder(labelled(labelled_songs())))
+    own = own_pieces(music(plans, seeds, Style(guidance=loss.guidance)))
+    student = tuned("guidance", evenly(corpus, own), loss=loss, steps=200, rate=4e-4)
+    with torch.inference_mode():
+        for whose, pieces in (("people's, kept aside", unseen), ("its own", own)):
+            far = [np.mean([float(loss(model, batch_of(pieces, step, 4, 1024, 9))) for step in range(4)]) for model in (loss.teacher, student)]
+            print(f"nats a word from the guided teacher, pieces of {whose}: {far[0]:.4f} before, {far[1]:.4f} after")
 
 
 def control(_) -> None:
     """The whole grid and a hundred pieces for each quadrant's centre, ours and both baselines, as both judges read them."""
     clips, judged, found, points = labelled(labelled_songs()), load_judges(), [], []
-    readers = rehearsal_readers(halves(labelled_songs())["maker"])
-    for way in ("ours", "best of three", *WAYS[1:]):
-        for measures, where, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 102), (MEASURES, grid(), 1 if way in WAYS[1:] else 3)):
-            made = pieces_for(way if way in WAYS else "ours", where, seeds, clips=clips)
-            read = readings(*(made if way in WAYS else best_drafts(*made, 3, readers)), judged, way)
+    for way in WAYS:
+        for measures, where, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 102), (MEASURES, grid(), 3 if way in WAYS[:2] else 1)):
+            read = readings(*pieces_for(way, where, seeds, clips=clips), judged, way)
             found.append(figures(read, measures))
             print(found[-1], flush=True)
         points.append(read.group_by("way", "judge", "valence", "arousal", maintain_order=True).agg(pl.col("read_valence", "read_arousal").mean()))
@@ -254,7 +305,7 @@ def thousand(_) -> None:
     table("varied", study.varied(pieces, 3, groups))
     table("likeness", study.like_music(pieces, middle, tempi))
     clips = labelled(labelled_songs())
-    sets = {"ours": pieces[::3], **{way: pieces_for(way, grid(), 1, clips=clips)[0] for way in WAYS[1:]}}
+    sets = {"ours": pieces[::3], **{way: pieces_for(way, grid(), 1, clips=clips)[0] for way in WAYS[2:]}}
     human = [[(cut, tempo) for cut in cuts[::max(1, len(cuts) // 6)][:6]] for cuts, tempo in zip(groups, tempi, strict=True)]
     table("frechet", apart({name: study.first_bars(some) for name, some in sets.items()}, human))
     table("copied", study.copied([piece.notes for piece in (pieces + corners)[:1000]], train, unseen))
@@ -312,7 +363,7 @@ def gpu(_) -> None:
 
 
 if __name__ == "__main__":
-    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "aim": aim, "control": control,
+    parts = {"judges": fit, "trap": trap, "agree": agree, "rehearse": rehearse, "distil": distil, "aim": aim, "ear": ear, "control": control,
              "thousand": thousand, "speed": speed, "gpu": gpu}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)

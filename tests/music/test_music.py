@@ -293,3 +293,32 @@ def test_the_decoder_survives_a_round_trip(tmp_path):
 def test_a_point_outside_the_plane_has_no_plan(point):
     with pytest.raises(InputError):
         composing.plans_for(point, 10)
+
+
+class Ear:
+    """Hears pieces one after another at points given beforehand."""
+
+    def __init__(self, *points):
+        self.points = points
+
+    def read(self, scores):
+        return np.array(self.points[:len(scores)], float)
+
+
+def test_the_best_draft_is_the_one_heard_nearest_and_one_without_notes_is_never_taken(monkeypatch):
+    one = composing.write([composing.plans_for((0.5, 0.5), 4, 0)], progress=False)[0]
+    silent = composing.Written(one.plans[:1], np.r_[1, sentences.heads(np.array([one.plans[0].row]), sentences.left_words(1))[0], 2])
+    heard = [(0.9, 0.9), (0.5, 0.4), (-0.5, -0.5), (0.1, 0.1), (-0.6, -0.5)]
+    monkeypatch.setattr(composing, "load_ear", lambda: {"one": Ear(*heard)})
+    pieces = [composing.Written(one.plans, one.ids) for _ in range(3)] + [silent] + [composing.Written(one.plans, one.ids) for _ in range(2)]
+    kept = composing.best_drafts(pieces, [(0.5, 0.5), (-0.5, -0.5)], 3)
+    assert kept[0] is pieces[1] and kept[1] is pieces[5]
+
+
+def test_a_piece_for_a_point_is_its_best_draft_whatever_stands_beside_it():
+    plans = [composing.plans_for(point, 6, 0) for point in ((0.6, 0.6), (-0.6, -0.6))]
+    both = composing.write(plans, [3, 4], progress=False, wanted=[(0.6, 0.6), (-0.6, -0.6)])
+    alone = composing.write(plans[1:], [4], progress=False, wanted=[(-0.6, -0.6)])[0]
+    drafts = composing.write(plans[1:] * 3, [[4, 0], [4, 1], [4, 2]], progress=False)
+    far = np.linalg.norm(composing.heard_at(drafts) - (-0.6, -0.6), axis=1)
+    assert (both[1].ids == alone.ids).all() and (alone.ids == drafts[far.argmin()].ids).all() and np.isfinite(far).all()

@@ -37,16 +37,6 @@ def test_a_way_that_is_none_is_refused(way):
         control.plans_of(way, (0.5, 0.5), 10, 0)
 
 
-def test_the_best_draft_is_the_nearest():
-    class Reader:
-        def read(self, scores):
-            return np.array([[0.9, 0.9], [0.5, 0.4], [-0.5, -0.5], [0.0, 0.0], [0.1, 0.1], [-0.6, -0.5]])
-
-    pieces = write([plans_for((0.5, 0.5), 4, 0)] * 6, list(range(6)), progress=False)
-    kept, where = control.best_drafts(pieces, np.repeat([(0.5, 0.5), (-0.5, -0.5)], 3, axis=0), 3, {"one": Reader()})
-    assert [id(piece) for piece in kept] == [id(pieces[1]), id(pieces[5])] and where.tolist() == [[0.5, 0.5], [-0.5, -0.5]]
-
-
 def test_a_piece_is_whole_and_a_piece_without_its_end_is_not():
     piece = write([plans_for((-0.4, 0.2), 8, 1)], [1], progress=False)[0]
     assert thousand.whole(piece)["ends"] and thousand.whole(piece)["parses"] and thousand.whole(piece)["bars_off"] == 0
