@@ -217,6 +217,12 @@ class _Pen:
         self.grammar.keep(keep)
         self.live = [self.live[place] for place in keep]
 
+    def give_up(self, rows: list[int], logits):
+        """Leave out sentences that are not wanted any more; returns the logits of the others, None where there are none."""
+        keep = [place for place, row in enumerate(self.live) if row not in rows]
+        self.drop([place for place, row in enumerate(self.live) if row in rows])
+        return logits[keep] if keep else None
+
     def step(self, logits):
         """Draw one word for each live sentence, open bars, drop what has ended; returns the logits of the words after."""
         import torch
@@ -243,12 +249,14 @@ class _Pen:
         return self._mixed(self.decoder.feed(pending.repeat_interleave(self.sides)[:, None]))
 
 # %% ../../nbs/05_music/11_sampling.ipynb #5a34eb0b
-def generate(plans, model=None, seed=0, style: Style | None = None, progress: bool | None = None) -> list[np.ndarray]:
+def generate(plans, model=None, seed=0, style: Style | None = None, progress: bool | None = None, listen=None) -> list[np.ndarray]:
     """Sentences `int64[n]`, one for each of `plans`, each as long as its plan has bars, with an ending in the last.
 
     Each of `plans` is a list with one `Plan` per bar, or `float[bars, 10]` rows in the order of `emonotes.music.plan.FIELDS`. `seed` is one
     number, from which each piece draws its own, or one for each piece: then a piece does not depend on what is written beside it.
     A bar shows the progress of anything over two seconds on a terminal (`progress` False shows none, True always).
+    `listen` is asked after each word, with the words of each bar of each sentence so far, which sentences (a list of their places) to give up;
+    these are returned as far as they came.
     """
     import torch
     from tqdm import tqdm
@@ -265,5 +273,7 @@ def generate(plans, model=None, seed=0, style: Style | None = None, progress: bo
         logits = torch.cat([pen.open_bar(place) for place in range(len(rows))])
         while logits is not None:
             logits = pen.step(logits)
+            if listen and logits is not None and (enough := listen(pen.bars)):
+                logits = pen.give_up(enough, logits)
             shown.update(sum(map(len, pen.bars)) - shown.n)
     return [np.concatenate([[1], *bars, [2]]).astype(np.int64) for bars in pen.bars]

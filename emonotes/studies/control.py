@@ -18,8 +18,8 @@ from ..affect.space import QUADRANT_CENTRES, angle, as_va, quadrant
 from ..align.metrics import pearson, resamples
 from ..atlas.folders import cache_folder, write_beside
 from ..errors import InputError
-from ..music import sampling
-from ..music.composing import DRAFTS, Written, best_drafts, plans_for, write
+from ..music import composing, sampling
+from ..music.composing import EAR, Written, plans_for, write
 from ..music.decoder import Labelled, load_decoder, nearest_plan, template_plan
 from ..music.lm import PRETRAINED, load_lm
 from ..music.sampling import Style
@@ -44,9 +44,17 @@ def plans_of(way: str, va, seconds: float, seed: int, clips: Labelled | None = N
     return [plan] * max(1, round(seconds * plan.tempo / 60 / plan.metre))
 
 # %% ../../nbs/08_studies/10_control.ipynb #dcf41e09
-def _writer() -> str:
-    """A short name of what writes: the shipped language model's weights and the module that draws the words."""
-    return hashlib.sha256((PRETRAINED / "music_lm" / "model.safetensors").read_bytes() + Path(sampling.__file__).read_bytes()).hexdigest()[:12]
+def _writer(ear: bool) -> str:
+    """A short name of what writes: the shipped language model's weights and the module that draws the words; where the `ear` chooses, its too."""
+    files = [PRETRAINED / "music_lm" / "model.safetensors", Path(sampling.__file__)]
+    files += [*sorted(EAR.glob("*.safetensors")), Path(composing.__file__)] if ear else []
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _key(plans: list, seed, style: Style, writer: str, point) -> str:
+    """A short name of a piece."""
+    rows = np.array([plan.row for plan in plans]).tobytes()
+    return hashlib.sha256(rows + repr((seed, style, writer)).encode() + (b"" if point is None else point.tobytes())).hexdigest()[:24]
 
 
 def _kept(path: Path, ids: np.ndarray) -> None:
@@ -55,30 +63,32 @@ def _kept(path: Path, ids: np.ndarray) -> None:
         np.save(file, ids)
 
 
-def music(plans: list[list], seeds: list, style: Style | None = None, batch: int = 24) -> list[Written]:
-    """A piece for each list of plans, written `batch` at a time and kept in the cache."""
+def music(plans: list[list], seeds: list, style: Style | None = None, wanted=None, batch: int = 24) -> list[Written]:
+    """A piece for each list of plans, written `batch` at a time and kept in the cache; for points `wanted` with the ear's help, see `write`."""
     from tqdm import tqdm
 
-    style, writer, out = style or Style(), _writer(), []
+    style, writer, out = style or Style(), _writer(wanted is not None), []
     for start in tqdm(range(0, len(plans), batch), desc=f"{len(plans)} pieces", disable=None):
         some, own = plans[start:start + batch], seeds[start:start + batch]
-        keys = [hashlib.sha256(np.array([plan.row for plan in one]).tobytes() + repr((seed, style, writer)).encode()).hexdigest()[:24]
-                for one, seed in zip(some, own, strict=True)]
+        points = [None] * len(some) if wanted is None else wanted[start:start + batch]
+        keys = [_key(one, seed, style, writer, point) for one, seed, point in zip(some, own, points, strict=True)]
         paths = [cache_folder() / "pieces" / f"{key}.npy" for key in keys]
-        new = [k for k, path in enumerate(paths) if not path.exists()]
-        for k, piece in zip(new, write([some[k] for k in new], [own[k] for k in new], load_lm(), style, progress=False) if new else [], strict=True):
-            write_beside(paths[k], lambda beside, piece=piece: _kept(beside, piece.ids))
+        if new := [k for k, path in enumerate(paths) if not path.exists()]:
+            asked = None if wanted is None else [points[k] for k in new]
+            for k, piece in zip(new, write([some[k] for k in new], [own[k] for k in new], load_lm(), style, False, asked), strict=True):
+                write_beside(paths[k], lambda beside, piece=piece: _kept(beside, piece.ids))
         out += [Written(one, np.load(path)) for one, path in zip(some, paths, strict=True)]
     return out
 
 
 def pieces_for(way: str, points, seeds: int = 3, seconds: float = 30.0, clips: Labelled | None = None, style: Style | None = None):
-    """So many pieces for every point: `(pieces, wanted float32[n, 2])`, the pieces of a point one after another; no two have the same seed. Of ours
-    `DRAFTS` are written, and the ear keeps one; of `ours, one draft` the first is taken unheard."""
+    """So many pieces for every point: `(pieces, wanted float32[n, 2])`, the pieces of a point one after another; no two have the same seed. Ours are
+    written with the composer's ear, `ours, one draft` and the baselines without."""
     wanted = np.repeat(as_va(points).reshape(-1, 2), seeds, axis=0)
-    plans, drafts = [plans_of(way, va, seconds, seed, clips) for seed, va in enumerate(wanted)], DRAFTS if way == "ours" else 1
-    made = music([one for one in plans for _ in range(drafts)], [[seed, draft] for seed in range(len(plans)) for draft in range(drafts)], style)
-    return (best_drafts(made, wanted) if way == "ours" else made), wanted
+    plans = [plans_of(way, va, seconds, seed, clips) for seed, va in enumerate(wanted)]
+    if way == "ours":
+        return music(plans, list(range(len(plans))), style, wanted, batch=8), wanted
+    return music(plans, [[seed, 0] for seed in range(len(plans))], style), wanted
 
 # %% ../../nbs/08_studies/10_control.ipynb #b63548d9
 READ = ("read_valence", "read_arousal")

@@ -224,7 +224,8 @@ def worth(found: dict) -> float:
 
 
 def aim(_) -> None:
-    """Fit the shipped middle decoder, and choose where it aims by what its ear hears of music aimed all over: results/response.csv."""
+    """Fit the shipped middle decoder, and choose where it aims by what its ear hears of music aimed all over: results/response.csv.
+    One draft counts as much as the best one, for others hear only a part of what the ear prefers."""
     held = fit_decoder(labelled(labelled_songs()))
     aimed, read = responses(held)
     table("response", response_table(aimed, read))
@@ -236,7 +237,7 @@ def aim(_) -> None:
             bend = np.clip(best[1].bend + rng.normal(0, 0.1, 2), 1, 2)
             shape = best[1].aim + rng.normal(0, 1, (2, 3)) * [[0.06, 0.12, 0.05], [0.04, 0, 0.08]]
         one = replace(held, bend=bend.round(2), aim=shape.round(2))
-        value = np.mean([worth(foreseen(one, aimed, read, seed=seed)) for seed in range(2)])
+        value = np.mean([worth(foreseen(one, aimed, read, drafts=drafts, seed=seed)) for seed in range(2) for drafts in (1, DRAFTS)])
         if best is None or value > best[0]:
             best = value, one
     print(best[1].bend, best[1].aim, *({name: round(value, 3) for name, value in foreseen(best[1], aimed, read, drafts=drafts).items()}
@@ -275,7 +276,7 @@ def control(_) -> None:
     """The whole grid and a hundred pieces for each quadrant's centre, ours and both baselines, as both judges read them."""
     clips, judged, found, points = labelled(labelled_songs()), load_judges(), [], []
     for way in WAYS:
-        for measures, where, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 102), (MEASURES, grid(), 3 if way in WAYS[:2] else 1)):
+        for measures, where, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 102), (MEASURES, grid(), 3 if way == "ours" else 1)):
             read = readings(*pieces_for(way, where, seeds, clips=clips), judged, way)
             found.append(figures(read, measures))
             print(found[-1], flush=True)
