@@ -319,7 +319,7 @@ def _composed(per_quadrant: int, seconds: float, seed: int):
 
     wanted = [va for va in QUADRANT_CENTRES.values() for _ in range(per_quadrant)] + [(0.0, 0.0)]
     seeds = [seed * 1000 + number for number in range(len(wanted))]
-    pieces = write([plans_for(va, seconds, own) for va, own in zip(wanted, seeds, strict=True)], seeds)
+    pieces = write([plans_for(va, seconds, own) for va, own in zip(wanted, seeds, strict=True)], seeds, wanted=wanted)
     clips = [Clip(synthesize(piece.score), va, "emonotes", f"v{va[0]:+.1f} a{va[1]:+.1f} seed {own}")
              for piece, va, own in zip(pieces, wanted, seeds, strict=True)]
     return clips[:-1], clips[-1]
