@@ -98,7 +98,7 @@ class Written:
         rows = np.array([plan.row for plan in self.plans])
         return plan_of_row(np.where(np.isin(FIELDS, ["tonic", "metre"]), rows[0], rows.mean(0)))
 
-# %% ../../nbs/05_music/13_composing.ipynb #d6279b38
+# %% ../../nbs/05_music/13_composing.ipynb #0225cfcf
 EAR = PRETRAINED / "ear"
 DRAFTS = 4
 
@@ -113,7 +113,7 @@ def load_ear() -> dict:
 
 def heard_at(pieces: list[Written]) -> np.ndarray:
     """Where on the plane the ear hears pieces, `float64[n, 2]`: the mean of its readers. A piece without notes is heard nowhere (infinity)."""
-    heard, sounding = np.full((len(pieces), 2), np.inf), [k for k, piece in enumerate(pieces) if len(piece.notes)]
+    heard, sounding = np.full((len(pieces), 2), np.inf), [k for k, piece in enumerate(pieces) if len(notes_of_tokens(piece.ids))]
     if sounding:
         heard[sounding] = np.mean([reader.read([pieces[k].score for k in sounding]) for reader in load_ear().values()], axis=0)
     return heard

@@ -12,7 +12,6 @@ import functools
 import json
 import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -149,7 +148,6 @@ class _Shares:
     """By the number of a step: the sentences of one of `world` workers, and what their mean loss has to be multiplied by to make the mean over
     all words."""
 
-    draw: Callable
     corpus: list
     batch: int
     context: int
@@ -158,19 +156,19 @@ class _Shares:
     world: int
 
     def __getitem__(self, step: int) -> tuple[np.ndarray, float]:
-        batch = self.draw(self.corpus, step, self.batch, self.context, self.seed)
+        batch = batch_of(self.corpus, step, self.batch, self.context, self.seed)
         asked = guessed_words()[batch].sum(1)
         return batch[self.rank::self.world], float(asked[self.rank::self.world].sum() / asked.sum())
 
 
 def train(corpus, folder, config=None, steps=300, batch=8, rate=3e-3, seed=0, save_every=100, device=None, progress=True, rank=0, world=1,
-          start=None, draw=batch_of, loss=loss_of):
+          start=None, loss=loss_of):
     """Train (or resume) a language model; returns `(model, losses)`. The checkpoint in `folder` resumes exactly, also to more or
     fewer `steps`; `InputError` if it is of another model, seed, batch or number of pieces.
 
     `device` is a GPU where there is one, else the processor. As worker `rank` of `world` (see `emonotes.music.lm_workers`) it reads its share
-    of each batch, and the first worker alone writes. `start` is a model whose weights to begin with; `draw` and `loss` say what a batch is
-    (as `batch_of`) and what is to become small on it (as `loss_of`).
+    of each batch, and the first worker alone writes. `start` is a model whose weights to begin with; `loss` says what is to become
+    small on a batch (as `loss_of`).
     """
     import torch
     from tqdm import tqdm
@@ -184,7 +182,7 @@ def train(corpus, folder, config=None, steps=300, batch=8, rate=3e-3, seed=0, sa
     what = {"config": asdict(config), "seed": seed, "batch": batch, "pieces": len(corpus)}
     losses = resume(model, optimiser, path, what).get("losses", [])
     reader = torch.nn.parallel.DistributedDataParallel(model) if world > 1 else model
-    shares = torch.utils.data.DataLoader(_Shares(draw, corpus, batch, config.context, seed, rank, world), None, sampler=range(len(losses), steps),
+    shares = torch.utils.data.DataLoader(_Shares(corpus, batch, config.context, seed, rank, world), None, sampler=range(len(losses), steps),
                                          generator=torch.Generator(), num_workers=AHEAD * gpu, pin_memory=gpu)
     fresh, bar = [], tqdm(initial=len(losses), total=steps, disable=not progress or rank > 0, desc="train")
     for step, (mine, share) in enumerate(shares, len(losses)):
