@@ -238,6 +238,7 @@ def compose(item=None, modality: str | None = None, va=None, seconds: float = 20
     that plays it, `music_model` a folder that `emonotes.music.lm.pretrain` wrote. The same seed gives the same clip.
     `InputError` for anything that cannot be read, composed or written; then no file is left behind.
     """
+    from emonotes.align.ear import hear
     from emonotes.music.composing import plans_for, write
     from emonotes.music.lm import load_lm
     from emonotes.music.plan import describe
@@ -251,7 +252,7 @@ def compose(item=None, modality: str | None = None, va=None, seconds: float = 20
     program = None if instrument is None else program_of(instrument)
     tuned(soundfont)
     writable(stem)
-    piece = write([plans], [seed], load_lm(str(music_model)) if music_model else None, wanted=[points.mean(0)])[0]
+    piece = write([plans], [seed], load_lm(str(music_model)) if music_model else None, wanted=[points.mean(0)], hear=hear)[0]
     score = with_instrument(piece.score, program)
     audio = synthesize(score, soundfont, instrument=program)
     files = _written(score, audio, piece.plans, stem, formats_of([*formats, *["png"] * picture]), name)

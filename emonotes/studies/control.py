@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 
 from ..affect.space import QUADRANT_CENTRES, angle, as_va, quadrant
+from ..align.ear import EAR, hear
 from ..align.metrics import pearson, resamples
 from ..atlas.folders import cache_folder, write_beside
 from ..errors import InputError
 from ..music import composing, sampling
-from ..music.composing import EAR, Written, plans_for, write
+from ..music.composing import Written, plans_for, write
 from ..music.decoder import Labelled, load_decoder, nearest_plan, template_plan
 from ..music.lm import PRETRAINED, load_lm
 from ..music.sampling import Style
@@ -75,7 +76,7 @@ def music(plans: list[list], seeds: list, style: Style | None = None, wanted=Non
         paths = [cache_folder() / "pieces" / f"{key}.npy" for key in keys]
         if new := [k for k, path in enumerate(paths) if not path.exists()]:
             asked = None if wanted is None else [points[k] for k in new]
-            for k, piece in zip(new, write([some[k] for k in new], [own[k] for k in new], load_lm(), style, False, asked), strict=True):
+            for k, piece in zip(new, write([some[k] for k in new], [own[k] for k in new], load_lm(), style, False, asked, hear), strict=True):
                 write_beside(paths[k], lambda beside, piece=piece: _kept(beside, piece.ids))
         out += [Written(one, np.load(path)) for one, path in zip(some, paths, strict=True)]
     return out

@@ -29,6 +29,7 @@ import polars as pl
 import torch
 
 from emonotes.affect.space import QUADRANT_CENTRES
+from emonotes.align.ear import EAR, load_ear
 from emonotes.align.judge_trials import OTHER, agreement, circular, examine, fit_judge, meet, twins, weights_of
 from emonotes.align.judges import (
     PRETRAINED,
@@ -45,7 +46,7 @@ from emonotes.align.judges import (
 )
 from emonotes.atlas.folders import cache_folder, data_folder, write_beside
 from emonotes.course.record import record
-from emonotes.music.composing import DRAFTS, EAR, load_ear, plans_for
+from emonotes.music.composing import DRAFTS, plans_for
 from emonotes.music.corpora import batch_of
 from emonotes.music.decoder import fit_decoder, labelled, save_decoder
 from emonotes.music.distilling import Guided, evenly, own_pieces

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import torch
 
+from emonotes.align.ear import hear
 from emonotes.align.metrics import resamples
 from emonotes.music.composing import plans_for, seconds_of, write
 from emonotes.music.lm import LMConfig, load_lm, train
@@ -30,7 +31,7 @@ def real_time(pieces: int, runs: int = 5, seconds: float = 60.0, ear: bool = Tru
         wanted = [POINTS[(run + k) % 4] for k in range(pieces)]
         plans = [plans_for(point, seconds, seed=run * pieces + k) for k, point in enumerate(wanted)]
         start = time.perf_counter()
-        write(plans, seed=list(range(pieces)), progress=False, wanted=wanted if ear else None)
+        write(plans, seed=list(range(pieces)), progress=False, wanted=wanted, hear=hear if ear else None)
         ratios.append(sum(map(seconds_of, plans)) / (time.perf_counter() - start))
     return _spread(ratios[1:])
 

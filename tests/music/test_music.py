@@ -14,6 +14,7 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emonotes.align import ear
 from emonotes.errors import InputError
 from emonotes.music import chords, composing, corpora, decoder, lm, plan, render, sampling, sentences, tokens
 
@@ -295,40 +296,29 @@ def test_a_point_outside_the_plane_has_no_plan(point):
         composing.plans_for(point, 10)
 
 
-class Ear:
-    """Hears pieces one after another at points given beforehand."""
-
-    def __init__(self, *points):
-        self.points = points
-
-    def read(self, scores):
-        return np.array(self.points[:len(scores)], float)
-
-
-def test_the_best_draft_is_the_one_heard_nearest_and_one_without_notes_is_never_taken(monkeypatch):
+def test_the_best_draft_is_the_one_heard_nearest_and_one_without_notes_is_never_taken():
     one = composing.write([composing.plans_for((0.5, 0.5), 4, 0)], progress=False)[0]
     silent = composing.Written(one.plans[:1], np.r_[1, sentences.heads(np.array([one.plans[0].row]), sentences.left_words(1))[0], 2])
     heard = [(0.9, 0.9), (0.5, 0.4), (-0.5, -0.5), (0.1, 0.1), (-0.6, -0.5)]
-    monkeypatch.setattr(composing, "load_ear", lambda: {"one": Ear(*heard)})
     pieces = [composing.Written(one.plans, one.ids) for _ in range(3)] + [silent] + [composing.Written(one.plans, one.ids) for _ in range(2)]
-    assert composing.best_drafts(pieces, [(0.5, 0.5), (-0.5, -0.5)], 3).tolist() == [1, 5]
+    assert composing.best_drafts(pieces, [(0.5, 0.5), (-0.5, -0.5)], lambda scores: np.array(heard[:len(scores)]), 3).tolist() == [1, 5]
 
 
 def test_a_piece_for_a_point_is_its_best_draft_whatever_stands_beside_it():
     plans = [composing.plans_for(point, 6, 0) for point in ((0.6, 0.6), (-0.6, -0.6))]
-    both = composing.write(plans, [3, 4], progress=False, wanted=[(0.6, 0.6), (-0.6, -0.6)])
-    alone = composing.write(plans[1:], [4], progress=False, wanted=[(-0.6, -0.6)])[0]
+    both = composing.write(plans, [3, 4], progress=False, wanted=[(0.6, 0.6), (-0.6, -0.6)], hear=ear.hear)
+    alone = composing.write(plans[1:], [4], progress=False, wanted=[(-0.6, -0.6)], hear=ear.hear)[0]
     drafts = composing.write(plans[1:] * composing.DRAFTS, [[4, draft] for draft in range(composing.DRAFTS)], progress=False)
-    far = np.linalg.norm(composing.heard_at(drafts) - (-0.6, -0.6), axis=1)
+    far = np.linalg.norm(composing.heard_at(drafts, ear.hear) - (-0.6, -0.6), axis=1)
     assert (both[1].ids == alone.ids).all() and (alone.ids == drafts[far.argmin()].ids).all() and np.isfinite(far).all()
 
 
 def test_of_a_long_piece_only_the_opening_that_was_heard_nearest_goes_on(monkeypatch):
     monkeypatch.setattr(composing, "OPENING", 5)
     plans, wanted = [composing.plans_for((0.6, 0.6), 12, 0), composing.plans_for((-0.6, -0.6), 12, 1)], [(0.6, 0.6), (-0.6, -0.6)]
-    pieces = composing.write(plans, [3, 4], progress=False, wanted=wanted)
+    pieces = composing.write(plans, [3, 4], progress=False, wanted=wanted, hear=ear.hear)
     drafts = composing.write([one for one in plans for _ in range(composing.DRAFTS)],
                              [[seed, draft] for seed in (3, 4) for draft in range(composing.DRAFTS)], progress=False)
-    assert [piece.ids.tolist() for piece in pieces] == [drafts[k].ids.tolist() for k in composing.best_drafts(drafts, wanted)]
+    assert [piece.ids.tolist() for piece in pieces] == [drafts[k].ids.tolist() for k in composing.best_drafts(drafts, wanted, ear.hear)]
     opening = pieces[1].opening
     assert 5 <= composing.seconds_of(opening.plans) < composing.seconds_of(pieces[1].plans) and len(opening.heard) == len(opening.plans)
