@@ -5,17 +5,15 @@
 # %% auto #0
 __all__ = ['EAR', 'load_ear', 'hear']
 
-# %% ../../nbs/04_align/24_ear.ipynb #7f5efe7d
+# %% ../../nbs/04_align/24_ear.ipynb #e0ac7262
 import functools
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
-from .judges import load_judges
+from .judges import PRETRAINED, load_judges
 
-# %% ../../nbs/04_align/24_ear.ipynb #6edaca41
-EAR = Path(str(files("emonotes"))) / "pretrained" / "ear"
+# %% ../../nbs/04_align/24_ear.ipynb #48b129a2
+EAR = PRETRAINED.parent / "ear"
 
 
 @functools.lru_cache(maxsize=1)

@@ -96,7 +96,7 @@ class Written:
         rows = np.array([plan.row for plan in self.plans])
         return plan_of_row(np.where(np.isin(FIELDS, ["tonic", "metre"]), rows[0], rows.mean(0)))
 
-# %% ../../nbs/05_music/13_composing.ipynb #a8ce6f62
+# %% ../../nbs/05_music/13_composing.ipynb #97b4e306
 DRAFTS = 4
 
 
@@ -150,6 +150,8 @@ def write(plans, seed=0, model=None, style: Style | None = None, progress: bool 
     plans = [list(one) for one in plans]
     if wanted is None or hear is None:
         return [Written(one, ids) for one, ids in zip(plans, generate(plans, model, seed, style, progress), strict=True)]
+    if len(as_va(wanted).reshape(-1, 2)) != len(plans):
+        raise InputError(f"{len(as_va(wanted).reshape(-1, 2))} wanted points for {len(plans)} pieces; give one for each piece")
     own = [[seed, place] for place in range(len(plans))] if np.ndim(seed) == 0 else seed
     seeds, listener = [[*np.ravel(one), draft] for one in own for draft in range(DRAFTS)], _Listener(plans, wanted, hear)
     ids = generate([one for one in plans for _ in range(DRAFTS)], model, seeds, style, progress, listener)

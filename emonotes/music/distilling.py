@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NEVER', 'Guided', 'own_pieces', 'evenly']
 
-# %% ../../nbs/05_music/27_distilling.ipynb #83f4fe1e
+# %% ../../nbs/05_music/27_distilling.ipynb #21d1f8ea
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,10 @@ import numpy as np
 from ..errors import InputError
 from .corpora import Piece, guessed_words, hidden
 from .plan import WORD_FIELDS
+from .sampling import guided
 from .sentences import Grammar
 
-# %% ../../nbs/05_music/27_distilling.ipynb #81a58bbb
+# %% ../../nbs/05_music/27_distilling.ipynb #55c40f72
 NEVER = -11.5  # log-probability, one in a hundred thousand
 
 
@@ -33,9 +34,7 @@ class Guided:
         free = torch.as_tensor(hidden(batch.cpu().numpy(), np.arange(len(WORD_FIELDS) + 1)), device=batch.device)
         with torch.no_grad(), torch.autocast(batch.device.type, dtype=torch.bfloat16):
             asked, free = (self.teacher(input_ids=one).logits[:, :-1][guessed].float() for one in (batch, free))
-        touch = Grammar(1).touch
-        mixed = free + self.guidance * (asked - free)
-        mixed[:, touch] = asked[:, touch]
+        mixed = guided(asked, free, self.guidance, Grammar(1).touch)
         return mixed.masked_fill(asked.log_softmax(1) < NEVER, -torch.inf).log_softmax(1)
 
     def __call__(self, model, batch):

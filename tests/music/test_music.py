@@ -322,3 +322,8 @@ def test_of_a_long_piece_only_the_opening_that_was_heard_nearest_goes_on(monkeyp
     assert [piece.ids.tolist() for piece in pieces] == [drafts[k].ids.tolist() for k in composing.best_drafts(drafts, wanted, ear.hear)]
     opening = pieces[1].opening
     assert 5 <= composing.seconds_of(opening.plans) < composing.seconds_of(pieces[1].plans) and len(opening.heard) == len(opening.plans)
+
+
+def test_each_piece_needs_a_wanted_point_of_its_own():
+    with pytest.raises(InputError, match="1 wanted points for 2 pieces"):
+        composing.write([composing.plans_for((0, 0), 2, 0)] * 2, wanted=[(0.0, 0.0)], hear=ear.hear)
