@@ -239,7 +239,8 @@ def compose(item=None, modality: str | None = None, va=None, seconds: float = 20
     `InputError` for anything that cannot be read, composed or written; then no file is left behind.
     """
     from emonotes.align.ear import hear
-    from emonotes.music.composing import plans_for, write
+    from emonotes.music.composing import opening_bars, plans_for, write
+    from emonotes.music.decoder import path_through
     from emonotes.music.lm import load_lm
     from emonotes.music.plan import describe
     from emonotes.music.render import level, program_of, synthesize, with_instrument
@@ -249,10 +250,11 @@ def compose(item=None, modality: str | None = None, va=None, seconds: float = 20
     name = feelings[0].item if feelings else "v{:+.2f}a{:+.2f}".format(*points[0])
     stem, formats = _place(out, name, formats)
     plans, soundfont = plans_for(points, seconds, seed), str(soundfont) if soundfont else None
+    begins = path_through(points, len(plans))[:opening_bars(plans)].mean(0)
     program = None if instrument is None else program_of(instrument)
     tuned(soundfont)
     writable(stem)
-    piece = write([plans], [seed], load_lm(str(music_model)) if music_model else None, wanted=[points.mean(0)], hear=hear)[0]
+    piece = write([plans], [seed], load_lm(str(music_model)) if music_model else None, wanted=[begins], hear=hear)[0]
     score = with_instrument(piece.score, program)
     audio = synthesize(score, soundfont, instrument=program)
     files = _written(score, audio, piece.plans, stem, formats_of([*formats, *["png"] * picture]), name)
