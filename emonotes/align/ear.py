@@ -23,5 +23,5 @@ def load_ear() -> dict:
 
 
 def hear(scores) -> np.ndarray:
-    """Where on the plane scores (as `Judge.read` takes them) are heard, `float64[n, 2]`: the mean of the ear's readers."""
-    return np.mean([reader.read(scores) for reader in load_ear().values()], axis=0, dtype=float)
+    """Where on the plane each reader of the ear hears scores (as `Judge.read` takes them): `float64[readers, n, 2]`."""
+    return np.stack([reader.read(scores) for reader in load_ear().values()]).astype(float)

@@ -27,9 +27,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from scipy.optimize import differential_evolution
 
 from emonotes.affect.space import QUADRANT_CENTRES
-from emonotes.align.ear import EAR, load_ear
+from emonotes.align.ear import EAR, hear, load_ear
 from emonotes.align.judge_trials import OTHER, agreement, circular, examine, fit_judge, meet, twins, weights_of
 from emonotes.align.judges import (
     PRETRAINED,
@@ -175,17 +176,19 @@ REACH = np.array([2.2, 1.6])  # how far out music is aimed in valence and arousa
 
 def aims(decoder, half: int = 400) -> tuple[list, list, np.ndarray]:
     """Plans and seeds of pieces aimed evenly up to `REACH`, and the points aimed at."""
-    wide = replace(decoder, aim=np.column_stack([np.zeros(2), np.diag(REACH)]), bend=np.ones(2))
+    wide = replace(decoder, aim=np.column_stack([np.zeros(2), np.diag(REACH), np.zeros(2)]), bend=np.ones(2))
     points = np.vstack([np.random.default_rng([5, part]).uniform(-1, 1, (half, 2)) for part in (0, 1)])
     seeds = [*range(half), *range(10_000, 10_000 + half)]
     return [plans_for(point, 24, seed, wide) for seed, point in zip(seeds, points, strict=True)], seeds, points * REACH
 
 
-def responses(decoder) -> tuple[np.ndarray, dict]:
-    """What is aimed at all over the plane and what each reader of the ear reads in the music for it: `float64[n, 2]`, and such by reader."""
+def responses(decoder) -> tuple[np.ndarray, dict, np.ndarray]:
+    """What is aimed at all over the plane, `float64[n, 2]`, what each reader of the ear reads in the music for it, and where they hear its
+    opening, `float64[readers, n, 2]`."""
     plans, seeds, aimed = aims(decoder)
     pieces = music(plans, seeds)
-    return aimed, {name: np.asarray(reader.read([piece.score for piece in pieces])) for name, reader in load_ear().items()}
+    read = {name: np.asarray(reader.read([piece.score for piece in pieces])) for name, reader in load_ear().items()}
+    return aimed, read, hear([piece.opening.score for piece in pieces])
 
 
 def response_table(aimed, read: dict) -> pl.DataFrame:
@@ -198,21 +201,24 @@ def response_table(aimed, read: dict) -> pl.DataFrame:
     return pl.concat(rows).group_by("reader", "valence", "arousal").agg(many, spread, pl.len().alias("n")).sort("reader", "valence", "arousal")
 
 
-def foreseen(decoder, aimed, read: dict, near: int = 12, drafts: int = DRAFTS, seed: int = 0) -> dict:
-    """The figures of `control`, the worse reader's of each, that a decoder would have if the drafts of each piece were read like some, by lot, of the
-    `near` pieces whose aims are nearest to its own, and the best draft were kept."""
+def foreseen(decoder, aimed, read: dict, opening, near: int = 12, drafts: int = DRAFTS, seed: int = 0) -> dict:
+    """The figures of `control`, the worst listener's of each, that a decoder would have if the drafts of each piece were read like some, by lot, of
+    the `near` pieces whose aims are nearest to its own, and the draft with the best opening were kept. The listeners are the two readers and two
+    strangers, each as far beyond one of them as their mean is from it. Points by lot around the quadrants' centres stand for them."""
     from scipy.spatial import cKDTree
 
     rng, tree, worst = np.random.default_rng(seed), cKDTree(aimed), {}
-    both = np.mean(list(read.values()), axis=0)
-    for measures, points in ((MEASURES, np.repeat(grid(), 3, axis=0)), (AT_CENTRES, np.repeat(list(QUADRANT_CENTRES.values()), 100, axis=0))):
+    first, second = read.values()
+    listeners = [np.clip((first + second) / 2 + far * (first - second), -1, 1) for far in (-1, -0.5, 0.5, 1)]
+    centres = np.repeat(list(QUADRANT_CENTRES.values()), 100, axis=0)
+    for measures, points in ((MEASURES, np.repeat(grid(), 3, axis=0)), (AT_CENTRES, centres + rng.uniform(-0.15, 0.15, centres.shape))):
         points = np.asarray(points, float)
         others = tree.query(np.clip(decoder.aimed(points), -REACH, REACH), near)[1]
         others = np.take_along_axis(others, rng.permuted(np.tile(np.arange(near), (len(points), 1)), axis=1)[:, :drafts], axis=1)
-        best = np.linalg.norm(both[others] - points[:, None], axis=2).argmin(1)
+        best = np.linalg.norm(opening[:, others] - points[:, None], axis=-1).mean(0).argmin(1)
         kept = others[np.arange(len(points)), best]
         for name, measure in measures.items():
-            values = [measure(points, one[kept]) for one in read.values()]
+            values = [measure(points, one[kept]) for one in listeners]
             worst[name] = max(values) if name in ("l1", "angle") else min(values)
     return worst
 
@@ -228,23 +234,21 @@ def aim(_) -> None:
     """Fit the shipped middle decoder, and choose where it aims by what its ear hears of music aimed all over: results/response.csv.
     One draft counts as much as the best one, for others hear only a part of what the ear prefers."""
     held = fit_decoder(labelled(labelled_songs()))
-    aimed, read = responses(held)
-    table("response", response_table(aimed, read))
-    rng, best = np.random.default_rng(1), None
-    for trial in range(600):
-        if trial < 200:
-            bend, shape = rng.uniform(1, 2, 2), rng.uniform([-0.8, 1, 0, -0.1, 0, 0.8], [0.2, 2.2, 0.5, 0.4, 0, 1.5]).reshape(2, 3)
-        else:
-            bend = np.clip(best[1].bend + rng.normal(0, 0.1, 2), 1, 2)
-            shape = best[1].aim + rng.normal(0, 1, (2, 3)) * [[0.06, 0.12, 0.05], [0.04, 0, 0.08]]
-        one = replace(held, bend=bend.round(2), aim=shape.round(2))
-        value = np.mean([worth(foreseen(one, aimed, read, drafts=drafts, seed=seed)) for seed in range(2) for drafts in (1, DRAFTS)])
-        if best is None or value > best[0]:
-            best = value, one
-    print(best[1].bend, best[1].aim, *({name: round(value, 3) for name, value in foreseen(best[1], aimed, read, drafts=drafts).items()}
-                                       for drafts in (1, DRAFTS)), sep="\n")
+    heard = responses(held)
+    table("response", response_table(*heard[:2]))
+
+    def aiming(numbers):
+        return replace(held, bend=numbers[:2].round(2), aim=numbers[2:].reshape(2, 4).round(2))
+
+    def loss(numbers):
+        return -np.mean([worth(foreseen(aiming(numbers), *heard, drafts=drafts, seed=seed)) for seed in range(2) for drafts in (1, DRAFTS)])
+
+    bounds = [(1, 2), (1, 2), (-0.8, 0.2), (1, 2.6), (0, 0.6), (-1, 0.5), (-0.2, 0.4), (-0.3, 0.4), (0.8, 2), (-1.3, 0.5)]
+    best = aiming(differential_evolution(loss, bounds, maxiter=40, popsize=8, rng=1, polish=False, init="sobol").x)
+    print(best.bend, best.aim, *({name: round(value, 3) for name, value in foreseen(best, *heard, drafts=drafts, seed=9).items()}
+                                 for drafts in (1, DRAFTS)), sep="\n")
     facts = json.loads((DECODER / "decoder.json").read_text(encoding="utf-8"))
-    save_decoder(best[1], DECODER, **{name: value for name, value in facts.items() if name not in ("fields", *vars(held))})
+    save_decoder(best, DECODER, **{name: value for name, value in facts.items() if name not in ("fields", *vars(held))})
 
 
 def distil(names) -> None:

@@ -296,12 +296,12 @@ def test_a_point_outside_the_plane_has_no_plan(point):
         composing.plans_for(point, 10)
 
 
-def test_the_best_draft_is_the_one_heard_nearest_and_one_without_notes_is_never_taken():
+def test_the_best_draft_is_the_one_both_readers_hear_nearest_and_one_without_notes_is_never_taken():
     one = composing.write([composing.plans_for((0.5, 0.5), 4, 0)], progress=False)[0]
     silent = composing.Written(one.plans[:1], np.r_[1, sentences.heads(np.array([one.plans[0].row]), sentences.left_words(1))[0], 2])
-    heard = [(0.9, 0.9), (0.5, 0.4), (-0.5, -0.5), (0.1, 0.1), (-0.6, -0.5)]
+    first, second = [(0.9, 0.5), (0.5, 0.4), (-0.5, -0.5), (0.1, 0.1), (-0.6, -0.5)], [(0.1, 0.5), (0.5, 0.3), (-0.5, -0.5), (0.1, 0.1), (-0.6, -0.5)]
     pieces = [composing.Written(one.plans, one.ids) for _ in range(3)] + [silent] + [composing.Written(one.plans, one.ids) for _ in range(2)]
-    assert composing.best_drafts(pieces, [(0.5, 0.5), (-0.5, -0.5)], lambda scores: np.array(heard[:len(scores)]), 3).tolist() == [1, 5]
+    assert composing.best_drafts(pieces, [(0.5, 0.5), (-0.5, -0.5)], lambda scores: np.array([first, second])[:, :len(scores)], 3).tolist() == [1, 5]
 
 
 def test_a_piece_for_a_point_is_its_best_draft_whatever_stands_beside_it():
@@ -309,7 +309,7 @@ def test_a_piece_for_a_point_is_its_best_draft_whatever_stands_beside_it():
     both = composing.write(plans, [3, 4], progress=False, wanted=[(0.6, 0.6), (-0.6, -0.6)], hear=ear.hear)
     alone = composing.write(plans[1:], [4], progress=False, wanted=[(-0.6, -0.6)], hear=ear.hear)[0]
     drafts = composing.write(plans[1:] * composing.DRAFTS, [[4, draft] for draft in range(composing.DRAFTS)], progress=False)
-    far = np.linalg.norm(composing.heard_at(drafts, ear.hear) - (-0.6, -0.6), axis=1)
+    far = composing.far_off(drafts, [(-0.6, -0.6)] * len(drafts), ear.hear)
     assert (both[1].ids == alone.ids).all() and (alone.ids == drafts[far.argmin()].ids).all() and np.isfinite(far).all()
 
 

@@ -59,6 +59,6 @@ def test_aiming_lower_makes_sadder_plans():
     from dataclasses import replace
 
     one = load_decoder()
-    sadder = replace(one, aim=one.aim - [[0.2, 0, 0], [0, 0, 0]])
+    sadder = replace(one, aim=one.aim - [[0.2, 0, 0, 0], [0, 0, 0, 0]])
     assert sadder.plan((0, 0)).majorness < one.plan((0, 0)).majorness
     assert isinstance(one.plan((0, 0)), Plan)
