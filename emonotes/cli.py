@@ -312,6 +312,8 @@ def train_music(folder: Annotated[Path, typer.Argument(help="where the weights g
 
 def _composed(per_quadrant: int, seconds: float, seed: int):
     """Clips of the composer at the centre of each quadrant, and one at the middle of the plane for practice."""
+    from tqdm import tqdm
+
     from emonotes.affect.space import QUADRANT_CENTRES
     from emonotes.align.ear import hear
     from emonotes.music.composing import plans_for, write
@@ -320,7 +322,10 @@ def _composed(per_quadrant: int, seconds: float, seed: int):
 
     wanted = [va for va in QUADRANT_CENTRES.values() for _ in range(per_quadrant)] + [(0.0, 0.0)]
     seeds = [seed * 1000 + number for number in range(len(wanted))]
-    pieces = write([plans_for(va, seconds, own) for va, own in zip(wanted, seeds, strict=True)], seeds, wanted=wanted, hear=hear)
+    plans, pieces = [plans_for(va, seconds, own) for va, own in zip(wanted, seeds, strict=True)], []
+    for start in tqdm(range(0, len(plans), 8), desc="clips, eight together", disable=None):
+        some = slice(start, start + 8)
+        pieces += write(plans[some], seeds[some], progress=False, wanted=wanted[some], hear=hear)
     clips = [Clip(synthesize(piece.score), va, "emonotes", f"v{va[0]:+.1f} a{va[1]:+.1f} seed {own}")
              for piece, va, own in zip(pieces, wanted, seeds, strict=True)]
     return clips[:-1], clips[-1]

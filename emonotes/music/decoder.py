@@ -146,8 +146,9 @@ class MiddleDecoder:
         return self.plans([va], seed, variety)[0]
 
 # %% ../../nbs/05_music/12_decoder.ipynb #e6dd4349
-def fit_decoder(clips: Labelled) -> MiddleDecoder:
-    """Fit the middle decoder on labelled clips, at least 30 of them; it aims at the wanted points themselves."""
+def fit_decoder(clips: Labelled, weight: dict = WEIGHT) -> MiddleDecoder:
+    """Fit the middle decoder on labelled clips, at least 30 of them; it aims at the wanted points themselves. `weight` is that of the level of
+    `PLAYED`, by field (default 1)."""
     if len(clips.va) < 30:
         raise InputError(f"{len(clips.va)} labelled clips cannot fit a middle decoder; give at least 30, or use load_decoder()")
     y, lines = _measure(clips.rows), []
@@ -155,7 +156,7 @@ def fit_decoder(clips: Labelled) -> MiddleDecoder:
     for k, field in enumerate(FITTED):
         use = clips.trusted[:, FIELDS.index(field)]
         use = use if use.any() else np.ones(len(use), bool)
-        line, residual = _line(clips.va[use], y[use, k], clips.source[use], RISES.get(field), WEIGHT.get(field, 1.0))
+        line, residual = _line(clips.va[use], y[use, k], clips.source[use], RISES.get(field), weight.get(field, 1.0))
         lines.append(line)
         rest[use, k] = residual
     low, high = np.quantile(y, [0.02, 0.98], axis=0)

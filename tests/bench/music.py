@@ -45,13 +45,14 @@ from emonotes.align.judges import (
     varied,
     written_all,
 )
+from emonotes.align.metrics import pearson
 from emonotes.atlas.folders import cache_folder, data_folder, write_beside
 from emonotes.course.record import record
 from emonotes.music.composing import DRAFTS, plans_for
 from emonotes.music.corpora import batch_of
-from emonotes.music.decoder import fit_decoder, labelled, save_decoder
+from emonotes.music.decoder import WEIGHT, fit_decoder, labelled, load_decoder, save_decoder
 from emonotes.music.distilling import Guided, evenly, own_pieces
-from emonotes.music.likeness import distances
+from emonotes.music.likeness import distances, polyphony
 from emonotes.music.lm import LMConfig, load_lm, read_corpora, save_lm, surprise, train, training_facts
 from emonotes.music.sampling import Style
 from emonotes.studies import thousand as study
@@ -157,16 +158,21 @@ def ear(_) -> None:
 
 
 def rehearse(_) -> None:
-    """Strengths of guidance and mending, on a coarse grid and on the quadrants' centres, read by the composer's ear alone."""
-    readers, rows = load_ear(), []
-    for guidance, mending in ((1, 0), (1, 1), (1.75, 1), (3, 1)):
-        style, at = Style(guidance=guidance, mending=mending), {}
-        for measures, points, seeds in ((MEASURES, grid(9), 1), (AT_CENTRES, list(QUADRANT_CENTRES.values()), 20)):
-            pieces, wanted = pieces_for("ours, one draft", points, seeds, style=style)
+    """Strengths of guidance and mending, and the pianists' share in the level of articulation, one at a time, on a coarse grid and on the quadrants'
+    centres, read by the composer's ear alone, one draft each; and how many notes sound together on the grid."""
+    readers, clips, shipped, rows = load_ear(), labelled(labelled_songs()), load_decoder(), []
+    share = WEIGHT["articulation"]
+    for guidance, mending, weight in ((1, 1, share), (1.75, 1, share), (1, 0, share), (1, 1, 0), (1, 1, 0.5), (1, 1, 1)):
+        decoder, style, at = replace(shipped, lines=fit_decoder(clips, {"articulation": weight}).lines), Style(guidance=guidance, mending=mending), {}
+        for measures, points, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 25), (MEASURES, grid(9), 2)):
+            wanted = np.repeat(np.asarray(points, float), seeds, axis=0)
+            pieces = music([plans_for(va, 30, 500 + k, decoder) for k, va in enumerate(wanted)], [[500 + k, 0] for k in range(len(wanted))], style)
             for name, reader in readers.items():
                 read = both(readings(pieces, wanted, {name: reader}))
                 at.setdefault(name, {}).update({key: measure(*read) for key, measure in measures.items()})
-        rows += [{"guidance": float(guidance), "mending": float(mending), "reader": name, **found} for name, found in at.items()]
+        sounding = float(np.median([polyphony(cut, study.BARS) for cut, _ in study.first_bars(pieces)]))
+        setting = {"guidance": float(guidance), "mending": float(mending), "articulation": float(weight), "polyphony": sounding}
+        rows += [{**setting, "reader": name, **found} for name, found in at.items()]
         table("rehearsal", pl.DataFrame(rows))
         print(rows[-2:], flush=True)
 
@@ -201,6 +207,19 @@ def response_table(aimed, read: dict) -> pl.DataFrame:
     return pl.concat(rows).group_by("reader", "valence", "arousal").agg(many, spread, pl.len().alias("n")).sort("reader", "valence", "arousal")
 
 
+def foretold(aimed, read: dict, opening, near: int = 12) -> pl.DataFrame:
+    """How well what a reader hears in an opening foretells what it hears in the whole piece, what was aimed at aside (the mean of the `near` other
+    pieces with the nearest aims is taken off both): `reader, axis, r, n`."""
+    from scipy.spatial import cKDTree
+
+    others, rows = cKDTree(aimed).query(aimed, near + 1)[1][:, 1:], []
+    for (name, whole), first in zip(read.items(), opening, strict=True):
+        own = [one - one[others].mean(1) for one in (first, whole)]
+        rows += [{"reader": name, "axis": axis, "r": pearson(own[0][:, k], own[1][:, k]), "n": len(aimed)}
+                 for k, axis in enumerate(("valence", "arousal"))]
+    return pl.DataFrame(rows)
+
+
 def foreseen(decoder, aimed, read: dict, opening, near: int = 12, drafts: int = DRAFTS, seed: int = 0) -> dict:
     """The figures of `control`, the worst listener's of each, that a decoder would have if the drafts of each piece were read like some, by lot, of
     the `near` pieces whose aims are nearest to its own, and the draft with the best opening were kept. The listeners are the two readers and two
@@ -231,11 +250,12 @@ def worth(found: dict) -> float:
 
 
 def aim(_) -> None:
-    """Fit the shipped middle decoder, and choose where it aims by what its ear hears of music aimed all over: results/response.csv.
-    One draft counts as much as the best one, for others hear only a part of what the ear prefers."""
+    """Fit the shipped middle decoder, and choose where it aims by what its ear hears of music aimed all over: results/response.csv, and what it
+    hears of openings: results/opening.csv. One draft counts as much as the best one, for others hear only a part of what the ear prefers."""
     held = fit_decoder(labelled(labelled_songs()))
     heard = responses(held)
     table("response", response_table(*heard[:2]))
+    table("opening", foretold(*heard))
 
     def aiming(numbers):
         return replace(held, bend=numbers[:2].round(2), aim=numbers[2:].reshape(2, 4).round(2))

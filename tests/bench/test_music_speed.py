@@ -24,7 +24,7 @@ def _spread(values) -> dict:
 
 
 def real_time(pieces: int, runs: int = 5, seconds: float = 60.0, ear: bool = True) -> dict:
-    """Seconds of music per second of computing, `pieces` written together over `runs` and the four quadrant centres in turn, from four
+    """Seconds of music per second of computing, `pieces` written together over `runs` and the four quadrant centres in turn, from several
     openings each by the composer's `ear` or straight on."""
     ratios = []
     for run in range(runs + 1):
