@@ -197,13 +197,12 @@ class Grammar:
     """Which words may come next in each of `rows` sentences; `say` tells it what was said."""
 
     def __init__(self, rows: int):
-        import torch
-
-        self.follows, f = torch.as_tensor(_follows()), _families()
+        self.follows, f = _follows(), _families()
         self.place, self.pitch, self.bar = f["Position"], f["Pitch"], f["Bar"].start
         self.chord, self.touch = f["Chord"], f["Velocity"]
-        self.last = torch.full((rows,), vocabulary().plan)
-        self.at, self.top, self.count, self.metre, self.mid = (torch.zeros(rows, dtype=torch.long) for _ in range(5))
+        self.places, self.pitches = np.arange(self.place.stop - self.place.start), np.arange(self.pitch.stop - self.pitch.start)
+        self.last = np.full(rows, vocabulary().plan)
+        self.at, self.top, self.count, self.metre, self.mid = np.zeros((5, rows), int)
 
     def open_bar(self, row: int, metre: int) -> None:
         """A new bar of `metre` quarters begins in a row, its head already said."""
@@ -216,13 +215,9 @@ class Grammar:
 
     def mask(self):
         """`bool[rows, vocab]`: the words that may come next."""
-        import torch
-
         ok = self.follows[self.last]
-        place = torch.arange(self.place.stop - self.place.start)
-        ok[:, self.place] &= (place > self.at[:, None]) & (place < 4 * self.metre[:, None])
-        pitch = torch.arange(self.pitch.stop - self.pitch.start)
-        ok[:, self.pitch] &= (pitch > self.top[:, None]) & (self.count < FINGERS)[:, None]
+        ok[:, self.place] &= (self.places > self.at[:, None]) & (self.places < 4 * self.metre[:, None])
+        ok[:, self.pitch] &= (self.pitches > self.top[:, None]) & (self.count < FINGERS)[:, None]
         changed = (self.last >= self.chord.start) & (self.last < self.chord.stop) & (self.at >= 0)
         ok[:, self.pitch] |= changed[:, None]
         ok[:, self.chord] &= ((self.at < 0) | ((self.mid == 0) & (self.metre == 4)))[:, None]
@@ -230,12 +225,10 @@ class Grammar:
 
     def say(self, words) -> None:
         """The words drawn, `int64[rows]`."""
-        import torch
-
         moved = (words >= self.place.start) & (words < self.place.stop)
         struck = (words >= self.pitch.start) & (words < self.pitch.stop)
-        self.mid = torch.where((words >= self.chord.start) & (words < self.chord.stop) & (self.at >= 0), 1, self.mid)
-        self.at = torch.where(moved, words - self.place.start, self.at)
-        self.top = torch.where(struck, words - self.pitch.start, torch.where(moved, -1, self.top))
-        self.count = torch.where(struck, self.count + 1, torch.where(moved, 0, self.count))
+        self.mid = np.where((words >= self.chord.start) & (words < self.chord.stop) & (self.at >= 0), 1, self.mid)
+        self.at = np.where(moved, words - self.place.start, self.at)
+        self.top = np.where(struck, words - self.pitch.start, np.where(moved, -1, self.top))
+        self.count = np.where(struck, self.count + 1, np.where(moved, 0, self.count))
         self.last = words

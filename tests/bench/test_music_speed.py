@@ -9,8 +9,8 @@ import torch
 from emonotes.align.ear import hear
 from emonotes.align.metrics import resamples
 from emonotes.music.composing import plans_for, seconds_of, write
+from emonotes.music.decoding import Decoder
 from emonotes.music.lm import LMConfig, load_lm, train
-from emonotes.music.sampling import Decoder
 from emonotes.music.sentences import heads, left_words
 
 POINTS = [(0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5), (0.5, -0.5)]

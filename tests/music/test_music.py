@@ -184,17 +184,40 @@ def test_an_impossible_style_is_refused(style):
 def test_the_likeliest_words_are_those_of_transformers():
     import torch
 
+    from emonotes.music.decoding import Decoder
+
     model = lm.load_lm()
     top = sentences.heads([plan.Plan().row], sentences.left_words(1))[0]
     prompt = torch.as_tensor(np.concatenate([[1], top]))[None]
     theirs = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=60)[0, prompt.shape[1]:]
     with torch.inference_mode():
-        pen, ours = sampling.Decoder(model, 1, 128), []
+        pen, ours = Decoder(model, 1, 128), []
         logits = pen.feed(prompt)
         while len(ours) < len(theirs):
             ours.append(int(logits.argmax()))
             logits = pen.feed(torch.tensor([[ours[-1]]]))
     assert ours == theirs.tolist()
+
+
+def test_rows_of_unlike_length_read_as_each_alone_with_torchscript_and_without(monkeypatch):
+    import torch
+
+    from emonotes.music import decoding
+
+    model, ids, found = lm.load_lm(), torch.randint(3, 200, (3, 24), generator=torch.Generator().manual_seed(0)), []
+    for scripted in (True, False):
+        if not scripted:
+            monkeypatch.setattr(decoding, "_scripted", lambda layer: layer)
+        with torch.inference_mode():
+            three, alone = decoding.Decoder(model, 3, 32), decoding.Decoder(model, 1, 32)
+            three.feed(ids[:1, :9], slice(0, 1))
+            three.feed(ids[1:, :20], slice(1, 3))
+            three.keep([0, 2])
+            found.append(three.feed(ids[[0, 2], 20:21]))
+            alone.feed(ids[:1, :9])
+            assert torch.allclose(alone.feed(ids[:1, 20:21])[0], found[-1][0], atol=2e-4)
+        assert torch.allclose(model(input_ids=ids[2:, :21]).logits[0, -1], found[-1][1], atol=2e-4)
+    assert torch.allclose(*found, atol=2e-4)
 
 
 @pytest.mark.parametrize("seconds", [5, 33])
