@@ -216,7 +216,7 @@ def test_rows_of_unlike_length_read_as_each_alone_with_torchscript_and_without(m
             found.append(three.feed(ids[[0, 2], 20:21]))
             alone.feed(ids[:1, :9])
             assert torch.allclose(alone.feed(ids[:1, 20:21])[0], found[-1][0], atol=2e-4)
-        assert torch.allclose(model(input_ids=ids[2:, :21]).logits[0, -1], found[-1][1], atol=2e-4)
+            assert torch.allclose(model(input_ids=ids[2:, :21]).logits[0, -1], found[-1][1], atol=2e-4)
     assert torch.allclose(*found, atol=2e-4)
 
 
