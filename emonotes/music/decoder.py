@@ -8,7 +8,7 @@ __all__ = ['SILENT', 'FITTED', 'LOGS', 'PLAYED', 'WEIGHT', 'RISES', 'Labelled', 
 
 # %% ../../nbs/05_music/12_decoder.ipynb #ea920774
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -193,10 +193,11 @@ def path_through(points, bars: int) -> np.ndarray:
 
 # %% ../../nbs/05_music/12_decoder.ipynb #581a9e56
 def template_plan(va, decoder: MiddleDecoder, seed: int | None = None) -> Plan:
-    """The plan of a rule template by quadrant, after EMelodyGen (Zhou et al. 2025): mode, tempo, octave and volume; all else average."""
+    """The plan of a rule template by quadrant, after EMelodyGen (Zhou et al. 2025): mode, tempo, octave and volume; all else as in the typical
+    neutral clip."""
     number = int(quadrant(va))
     aroused, pleasant = number in (1, 2), number in (1, 4)
-    average = decoder.plan((0.0, 0.0))
+    average = replace(decoder, aim=np.eye(2, 4, 1)).plan((0.0, 0.0))
     tonic = 0 if seed is None else int(np.random.default_rng(seed).integers(12))
     loud = average.loudness * 10 ** ((7.5 if aroused else -2.5) / 40)  # velocity squared is amplitude
     return plan_of_row(Plan(tempo=40 + 188 * (5 if aroused else 1) / 6, tonic=tonic, majorness=0.2 if pleasant else -0.2, tension=average.tension,

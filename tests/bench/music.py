@@ -5,7 +5,7 @@
     python tests/bench/music.py trap [NAME ...]     what sharing songs does to a judge's figures (half an hour on one core)
     python tests/bench/music.py agree               do the shipped judges agree, and do they err alike?
     python tests/bench/music.py ear                 fit the composer's ear on the makers' half and write it to emonotes/pretrained/ear
-    python tests/bench/music.py rehearse            ways to draw, as the composer's ear hears them
+    python tests/bench/music.py rehearse            guidance, mending and articulation, one at a time, as the composer's ear hears them
     python tests/bench/music.py distil FOLDER       ship the weights of `emonotes train-music FOLDER`, guidance learnt (half an hour)
     python tests/bench/music.py aim                 fit the shipped middle decoder; where it aims, its ear chooses (ten minutes)
     python tests/bench/music.py control             the grid and the quadrants' centres, ours and baselines, as the judges read them (an hour)
