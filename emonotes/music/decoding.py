@@ -42,17 +42,18 @@ class _Layer(torch.nn.Module):
         self.o, self.down = _times(held["self_attn.o_proj.weight"]), _times(held["mlp.down_proj.weight"])
         self.heads, self.shared, self.size, self.eps = heads, shared, len(self.first) // heads, eps
 
-    def forward(self, x, cos, sin, keys, values, rows, at, begin: int, stop: int, end: int, unseen):
-        """`x` float[n, t, width] of the rows `begin` to `stop` of the memory, `rows` int[n, 1], at places `at` int[n, t], all before `end`."""
-        n, t, turning = x.shape[0], x.shape[1], self.heads + self.shared
+    def forward(self, x, cos, sin, memory, rows, at, begin: int, stop: int, end: int, unseen: torch.Tensor | None):
+        """`x` float[n, t, width] of the rows `begin` to `stop` of the `memory`, `rows` int[n, 1], at places `at` int[n, t], all before `end`."""
+        n, t = x.shape[0], x.shape[1]
         new = self.qkv(_normed(x, self.first, self.eps)).view(n, t, -1, self.size)
-        turned = new[:, :, :turning]
-        turned = turned * cos + turned.roll(self.size // 2, -1) * sin  # rotary positions (Su et al. 2021)
-        keys[rows, :, at], values[rows, :, at] = turned[:, :, self.heads:], new[:, :, turning:]
-        k, v = keys[begin:stop, :, :end], values[begin:stop, :, :end]
-        many = turned[:, :, :self.heads].view(n, t, self.shared, -1, self.size).permute(0, 2, 3, 1, 4).reshape(n, self.shared, -1, self.size)
-        found = (many @ k.mT).view(n, self.heads, t, -1).mul_(self.size**-0.5).add_(unseen).softmax(-1)
-        found = (found.view(n, self.shared, -1, end) @ v).view(n, self.heads, t, self.size).transpose(1, 2).reshape(n, t, -1)
+        new = new * cos + new.roll(self.size // 2, -1) * sin  # rotary positions (Su et al. 2021); values stay as they are
+        memory[rows, :, at] = new[:, :, self.heads:]
+        k, v = memory[begin:stop, :self.shared, :end], memory[begin:stop, self.shared:, :end]
+        many = new[:, :, :self.heads].view(n, t, self.shared, -1, self.size).permute(0, 2, 3, 1, 4).reshape(n, self.shared, -1, self.size)
+        found = (many @ k.mT).view(n, self.heads, t, -1).mul_(self.size**-0.5)
+        if unseen is not None:
+            found.add_(unseen)
+        found = (found.softmax(-1).view(n, self.shared, -1, end) @ v).view(n, self.heads, t, self.size).transpose(1, 2).reshape(n, t, -1)
         x = x + self.o(found)
         gate, rise = self.up(_normed(x, self.second, self.eps)).chunk(2, -1)
         return x + self.down(torch.nn.functional.silu(gate) * rise)
@@ -81,10 +82,11 @@ class Decoder:
         self.layers = [_scripted(_Layer({name.removeprefix(f"layers.{i}."): weight for name, weight in held.items() if name.startswith(f"layers.{i}.")},
                                         heads, shared, self.eps)) for i in range(config.num_hidden_layers)]
         size, theta = config.hidden_size // heads, config.rope_parameters["rope_theta"]
-        angle = torch.outer(torch.arange(context), theta ** (-torch.arange(0, size, 2) / size)).repeat(1, 2)
-        self.cos, self.sin = angle.cos(), angle.sin() * torch.cat([-torch.ones(size // 2), torch.ones(size // 2)])
-        shape = (len(self.layers), rows, shared, context, size)
-        self.keys, self.values = torch.zeros(shape), torch.zeros(shape)
+        angle = torch.outer(torch.arange(context), theta ** (-torch.arange(0, size, 2) / size)).repeat(1, 2)[:, None]
+        turning = torch.arange(heads + 2 * shared)[:, None] < heads + shared
+        self.cos = torch.where(turning, angle.cos(), 1.0)
+        self.sin = torch.where(turning, angle.sin() * torch.cat([-torch.ones(size // 2), torch.ones(size // 2)]), 0.0)
+        self.memory = torch.zeros(len(self.layers), rows, 2 * shared, context, size)  # keys, then values
         self.length = torch.zeros(rows, dtype=torch.long)
 
     def feed(self, ids, rows: slice = slice(None)):
@@ -92,13 +94,13 @@ class Decoder:
         length = self.length[begin:stop]
         at = length[:, None] + torch.arange(ids.shape[1])
         end, some = int(at.max()) + 1, torch.arange(begin, stop)[:, None]
-        unseen = torch.where(torch.arange(end) <= at[..., None], 0.0, -torch.inf)[:, None]
-        x, cos, sin = self.embed[ids], self.cos[at][:, :, None], self.sin[at][:, :, None]
-        for layer, keys, values in zip(self.layers, self.keys, self.values, strict=True):
-            x = layer(x, cos, sin, keys, values, some, at, begin, stop, end, unseen)
+        unseen = None if at.numel() == 1 else torch.where(torch.arange(end) <= at[..., None], 0.0, -torch.inf)[:, None]
+        x, cos, sin = self.embed[ids], self.cos[at], self.sin[at]
+        for layer, memory in zip(self.layers, self.memory, strict=True):
+            x = layer(x, cos, sin, memory, some, at, begin, stop, end, unseen)
         self.length[begin:stop] = length + ids.shape[1]
         return self.out(_normed(x[:, -1], self.norm, self.eps))
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these rows alone."""
-        self.keys, self.values, self.length = self.keys[:, rows], self.values[:, rows], self.length[rows]
+        self.memory, self.length = self.memory[:, rows], self.length[rows]
