@@ -62,6 +62,8 @@ def test_the_ruler_orders_a_rut_a_theme_and_strangers():
     assert abs(place["strangers"]) < 0.05 and 0.8 < place["theme"] < 1.2 < place["rut"]
     found = dv.evaluate(strangers, pieces)["harmony"]
     assert all(low <= mean <= high for mean, low, high in (found[k] for k in ("same plan", "same piece", "different pieces")))
+    own = [dv.self_similarity(cuts, dv.harmony_likeness) for cuts in pieces]
+    assert min(own) <= found["range"][0] < found["same piece"][0] < found["range"][1] <= max(own)
 
 
 def test_one_clip_has_no_pair():
