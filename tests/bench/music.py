@@ -7,7 +7,7 @@
     python tests/bench/music.py ear                 fit the composer's ear on the makers' half and write it to emonotes/pretrained/ear
     python tests/bench/music.py rehearse            guidance, mending and articulation, one at a time, as the composer's ear hears them
     python tests/bench/music.py distil FOLDER       ship the weights of `emonotes train-music FOLDER`, guidance learnt (half an hour)
-    python tests/bench/music.py aim                 fit the shipped middle decoder; where it aims, its ear chooses (ten minutes)
+    python tests/bench/music.py aim                 fit the shipped middle decoder; where it aims, its ear chooses (a quarter of an hour)
     python tests/bench/music.py control             the grid and the quadrants' centres, ours and baselines, as the judges read them (an hour)
     python tests/bench/music.py thousand            the same pieces: whole, new, varied, like music (needs the free corpora too)
     python tests/bench/music.py speed               music per second of computing
@@ -50,7 +50,7 @@ from emonotes.atlas.folders import cache_folder, data_folder, write_beside
 from emonotes.course.record import record
 from emonotes.music.composing import DRAFTS, plans_for
 from emonotes.music.corpora import batch_of
-from emonotes.music.decoder import WEIGHT, fit_decoder, labelled, load_decoder, save_decoder
+from emonotes.music.decoder import PLAYED_SHARE, fit_decoder, labelled, load_decoder, save_decoder
 from emonotes.music.distilling import Guided, evenly, own_pieces
 from emonotes.music.likeness import distances, polyphony
 from emonotes.music.lm import LMConfig, load_lm, read_corpora, save_lm, surprise, train, training_facts
@@ -161,9 +161,9 @@ def rehearse(_) -> None:
     """Strengths of guidance and mending, and the pianists' share in the level of articulation, one at a time, on a coarse grid and on the quadrants'
     centres, read by the composer's ear alone, one draft each; and how many notes sound together on the grid."""
     readers, clips, shipped, rows = load_ear(), labelled(labelled_songs()), load_decoder(), []
-    share = WEIGHT["articulation"]
-    for guidance, mending, weight in ((1, 1, share), (1.75, 1, share), (1, 0, share), (1, 1, 0), (1, 1, 0.5), (1, 1, 1)):
-        decoder, style, at = replace(shipped, lines=fit_decoder(clips, {"articulation": weight}).lines), Style(guidance=guidance, mending=mending), {}
+    usual = PLAYED_SHARE["articulation"]
+    for guidance, mending, share in ((1, 1, usual), (1.75, 1, usual), (1, 0, usual), (1, 1, 0), (1, 1, 0.5), (1, 1, 1)):
+        decoder, style, at = replace(shipped, lines=fit_decoder(clips, {"articulation": share}).lines), Style(guidance=guidance, mending=mending), {}
         for measures, points, seeds in ((AT_CENTRES, list(QUADRANT_CENTRES.values()), 25), (MEASURES, grid(9), 2)):
             wanted = np.repeat(np.asarray(points, float), seeds, axis=0)
             pieces = music([plans_for(va, 30, 500 + k, decoder) for k, va in enumerate(wanted)], [[500 + k, 0] for k in range(len(wanted))], style)
@@ -171,7 +171,7 @@ def rehearse(_) -> None:
                 read = both(readings(pieces, wanted, {name: reader}))
                 at.setdefault(name, {}).update({key: measure(*read) for key, measure in measures.items()})
         sounding = float(np.median([polyphony(cut, study.BARS) for cut, _ in study.first_bars(pieces)]))
-        setting = {"guidance": float(guidance), "mending": float(mending), "articulation": float(weight), "polyphony": sounding}
+        setting = {"guidance": float(guidance), "mending": float(mending), "articulation": float(share), "polyphony": sounding}
         rows += [{**setting, "reader": name, **found} for name, found in at.items()]
         table("rehearsal", pl.DataFrame(rows))
         print(rows[-2:], flush=True)

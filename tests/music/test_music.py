@@ -210,6 +210,7 @@ def test_rows_of_unlike_length_read_as_each_alone_with_torchscript_and_without(m
             monkeypatch.setattr(decoding, "_scripted", lambda layer: layer)
         with torch.inference_mode():
             three, alone = decoding.Decoder(model, 3, 32), decoding.Decoder(model, 1, 32)
+            assert isinstance(three.layers[0], torch.jit.ScriptModule) == scripted
             three.feed(ids[:1, :9], slice(0, 1))
             three.feed(ids[1:, :20], slice(1, 3))
             three.keep([0, 2])
